@@ -1,0 +1,1 @@
+"""The golden messages, and each part tested against them."""
