@@ -1,0 +1,1 @@
+"""The wire contract of docs/protocol/mqtt.md as the station speaks it. Pure."""

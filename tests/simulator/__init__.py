@@ -1,0 +1,1 @@
+"""The station in software: physics, control, protocol, publisher."""
