@@ -1,0 +1,1 @@
+"""The billing service: frames in, sessions rated, bills out."""

@@ -1,0 +1,430 @@
+"""From frames to energy: what a session used, from which source, in which charging periods.
+
+Energy comes from register differences where registers are sent, and from E = Σ P·Δt (trapezoid)
+where they are not; both are computed and compared. Everything is summed in whole numbers (mWh,
+and halves of mW·ms = µJ), so the order in which frames arrived cannot change a result.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from billing_service.domain.frame import NO_BOOT, Frame, Pilot, SessionEvent
+from billing_service.domain.period import ChargingPeriod, Source
+from billing_service.domain.register import Register, Step, follows
+from billing_service.domain.session import SessionFlag
+from billing_service.domain.timeline import Energy, Label, Timeline, mwh_of, wh
+
+CHARGING_FROM_MW = 50_000
+"""Without a control pilot a vehicle counts as charging from 50 W."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeteringRules:
+    """What is believed. Powers in mW, times in ms.
+
+    ``max_gap_ms``: frames further apart are not integrated between. ``max_power_mw``: a register
+    that grows faster is wrong. ``tolerance`` (a ratio) and ``tolerance_mwh``: registers and
+    Σ P·Δt may differ by the larger of both. ``next_boundary``: the first instant after the given
+    one at which a price may change; ``power_steps_mw`` and ``current_steps_ma``: thresholds that
+    a tariff's restrictions name.
+    """
+
+    max_gap_ms: int = 60_000
+    max_power_mw: int = 24_000_000
+    tolerance: Decimal = Decimal("0.05")
+    tolerance_mwh: int = 20_000
+    next_boundary: Callable[[int], int | None] = lambda _after: None
+    power_steps_mw: Sequence[int] = ()
+    current_steps_ma: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metered:
+    """What a session's frames say. Energies in Wh with three decimals at most."""
+
+    frames: int
+    first_ms: int | None
+    last_ms: int | None
+    solar_wh: Decimal
+    grid_wh: Decimal
+    integrated_wh: Decimal
+    estimated_wh: Decimal
+    meter_start_wh: Decimal | None
+    meter_stop_wh: Decimal | None
+    flags: frozenset[SessionFlag]
+    periods: tuple[ChargingPeriod, ...]
+
+    @property
+    def energy_wh(self) -> Decimal:
+        """Everything delivered, from both sources, Wh."""
+        return self.solar_wh + self.grid_wh
+
+
+@dataclass(slots=True)
+class SessionMeter:
+    """Folds a session's frames, in order of ``(boot, seq)``, into what was metered.
+
+    ``add`` costs the same for the first and the millionth frame, so a running session is kept up
+    to date frame by frame; ``result`` may be asked at any time and changes nothing.
+    """
+
+    rules: MeteringRules
+    frames: int = 0
+    _last_key: tuple[int, int] | None = None
+    _last_power_ms: int | None = None
+    _previous: Frame | None = None
+    _first: Frame | None = None
+    _total: Register = field(default_factory=Register)
+    _solar: Register = field(default_factory=lambda: Register(Source.SOLAR))
+    _grid: Register = field(default_factory=lambda: Register(Source.GRID))
+    _integrated_half_uj: int = 0
+    _meter_start: int | None = None
+    _meter_stop: int | None = None
+    _flags: set[SessionFlag] = field(default_factory=set)
+    _last_source: Source | None = None
+    _timeline: Timeline = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Cut periods where the rules say a price may change."""
+        self._timeline = Timeline(self.rules.next_boundary)
+
+    @property
+    def last_key(self) -> tuple[int, int] | None:
+        """``(boot, seq)`` of the newest frame; one at or before it asks for a new fold."""
+        return self._last_key
+
+    @property
+    def last_ms(self) -> int | None:
+        """Time of the newest frame, ms."""
+        return self._previous.at_ms if self._previous else None
+
+    @property
+    def last_power_ms(self) -> int | None:
+        """Time of the newest frame in which power flowed, ms."""
+        return self._last_power_ms
+
+    def open_with(self, event: SessionEvent) -> None:
+        """Begin from the registers the station reported at the start, before any frame."""
+        at_ms = event.started_at_ms if event.started_at_ms is not None else event.at_ms
+        self._advance(
+            _marker(
+                event.station_id,
+                at_ms,
+                event.meter_start_mwh,
+                event.solar_start_mwh,
+                event.grid_start_mwh,
+            )
+        )
+
+    def close_with(self, event: SessionEvent) -> None:
+        """End with the registers the station reported at the end, after all frames."""
+        if self._previous is not None:
+            self._advance(_marker(event.station_id, event.at_ms, event.meter_stop_mwh))
+
+    def add(self, frame: Frame) -> None:
+        """Take the next frame."""
+        self.frames += 1
+        self._last_key = (frame.boot, frame.seq)
+        if frame.power_mw >= CHARGING_FROM_MW:
+            self._last_power_ms = frame.at_ms
+        if not self._goes_on(frame):
+            if not frame.clock_synced:
+                self._flags.add(SessionFlag.CLOCK_ESTIMATED)
+            self._advance(frame)
+
+    # -- most steps ----------------------------------------------------------------------------
+
+    def _goes_on(self, b: Frame) -> bool:
+        """Take a frame that only continues the stretch before it, as most do.
+
+        Does what ``_advance`` would, in a tenth of the time; returns False, having changed
+        nothing, whenever anything at all is new: source, pilot, gap, clock, registers, boundary.
+        """
+        a = self._previous
+        rules = self.rules
+        if (
+            a is None
+            or b.source is not a.source
+            or b.pilot is not a.pilot
+            or not b.clock_synced
+            or b.solar_mwh is None
+            or b.grid_mwh is None
+            or rules.power_steps_mw
+            or rules.current_steps_ma
+        ):
+            return False
+        dt = b.at_ms - a.at_ms
+        solar, grid = self._solar, self._grid
+        if (
+            not 0 < dt <= rules.max_gap_ms
+            or solar.value is None
+            or grid.value is None
+            or solar.in_doubt
+            or grid.in_doubt
+        ):
+            return False
+        by_solar, by_grid = b.solar_mwh - solar.value, b.grid_mwh - grid.value
+        mwh, other = (
+            (by_grid, by_solar) if a.source is Source.GRID else (by_solar, by_grid)
+        )
+        if (
+            other
+            or not follows(mwh, dt, rules.max_power_mw)
+            or (mwh and a.source is Source.NONE)
+        ):
+            return False
+        if not self._timeline.go_on(a, b.at_ms, mwh, charging=is_charging(a)):
+            return False
+        total = b.solar_mwh + b.grid_mwh if b.register_mwh is None else b.register_mwh
+        self._integrated_half_uj += (a.power_mw + b.power_mw) * dt
+        solar.rebase(b.solar_mwh, b.at_ms)
+        grid.rebase(b.grid_mwh, b.at_ms)
+        self._total.rebase(total, b.at_ms)
+        self._meter_stop = total
+        self._previous = b
+        return True
+
+    # -- one step ----------------------------------------------------------------------------
+
+    def _advance(self, b: Frame) -> None:
+        a = self._previous
+        unsure_ms = 0
+        if a is None:
+            self._first = b
+            self._timeline.begin(b.at_ms)
+            self._read_registers(b, 0)
+        else:
+            if b.at_ms < a.at_ms:
+                # The clock was set back; the counters say what came first. Time stands still.
+                self._flags.add(SessionFlag.CLOCK_ESTIMATED)
+                b = replace(b, at_ms=a.at_ms)
+                unsure_ms = self.rules.max_gap_ms
+            self._interval(a, b, unsure_ms)
+        self._previous = b
+        if b.source is not Source.NONE:
+            self._last_source = b.source
+
+    def _interval(self, a: Frame, b: Frame, unsure_ms: int) -> None:
+        gap = b.at_ms - a.at_ms > self.rules.max_gap_ms
+        half_uj = 0
+        if gap:
+            self._flags.add(SessionFlag.GAP)
+        else:
+            half_uj = _trapezoid(a, b)
+            self._integrated_half_uj += half_uj
+            for register in (self._total, self._solar, self._grid):
+                register.passed(a.source, half_uj)
+        found = self._read_registers(b, unsure_ms)
+        if found is None:
+            # No registers here: Σ P·Δt is what there is.
+            found = [Step(None, half_uj=half_uj)] if half_uj else []
+        self._book(a, b, found, gap=gap)
+
+    def _read_registers(self, b: Frame, unsure_ms: int) -> list[Step] | None:
+        """Return what the registers say was used since the last frame; None if they can't."""
+        total = _total_of(b)
+        if total is None:
+            # Power stands in for this stretch; a later reading must not bill it again.
+            for register in (self._total, self._solar, self._grid):
+                register.forget()
+            return None
+        split = b.solar_mwh is not None and b.grid_mwh is not None
+        found: list[Step] | None = None
+        if split and self._solar.value is not None and self._grid.value is not None:
+            found = [
+                *self._read(self._solar, b.solar_mwh, b.at_ms, unsure_ms),
+                *self._read(self._grid, b.grid_mwh, b.at_ms, unsure_ms),
+            ]
+            self._total.rebase(total, b.at_ms)
+            believed = not (self._solar.in_doubt or self._grid.in_doubt)
+        else:
+            if self._total.value is not None:
+                found = self._read(self._total, total, b.at_ms, unsure_ms)
+            else:
+                self._total.rebase(total, b.at_ms)
+            believed = not self._total.in_doubt
+            # The total has billed this stretch: the two meters count from here.
+            self._solar.rebase(b.solar_mwh if split else None, b.at_ms)
+            self._grid.rebase(b.grid_mwh if split else None, b.at_ms)
+        if believed:
+            if self._meter_start is None:
+                self._meter_start = total
+            self._meter_stop = total
+        return found
+
+    def _read(
+        self, register: Register, value: int | None, at_ms: int, unsure_ms: int
+    ) -> list[Step]:
+        if value is None:
+            return []
+        reading = register.read(value, at_ms, self.rules.max_power_mw, unsure_ms)
+        if reading.outlier:
+            self._flags.add(SessionFlag.REGISTER_OUTLIER)
+        if reading.reset:
+            self._flags.add(SessionFlag.REGISTER_RESET)
+        return list(reading.steps)
+
+    # -- where the energy belongs -------------------------------------------------------------
+
+    def _book(self, a: Frame, b: Frame, found: list[Step], *, gap: bool) -> None:
+        """Give the energy of the stretch [a, b) to its sources and cut it into periods."""
+        energy = {Source.SOLAR: Energy(), Source.GRID: Energy()}
+        for step in found:
+            of = energy[self._source_of(step, a, b)]
+            of.mwh += step.mwh
+            of.half_uj += step.half_uj
+        used = [source for source in self._in_order(a) if energy[source]]
+        if gap:
+            self._book_gap(a, b, used, energy)
+            return
+        label = self._label(a)
+        if not used or (used == [a.source]):
+            self._timeline.extend(label, a.at_ms, b.at_ms, energy.get(a.source), a)
+            return
+        if a.source is Source.NONE:
+            # A register that ticks between two frames while nothing is connected yet (or any
+            # more) belongs to the neighbouring period of its source.
+            for source in used:
+                self._timeline.carry(source, energy[source])
+            self._timeline.extend(label, a.at_ms, b.at_ms, None, a)
+            return
+        self._timeline.share_out(a, b, used, energy, label)
+
+    def _book_gap(
+        self, a: Frame, b: Frame, used: list[Source], energy: dict[Source, Energy]
+    ) -> None:
+        """Book a stretch nobody saw: registers tell how much, their shares tell about when."""
+        if not used:
+            self._timeline.extend(
+                Label(Source.NONE, charging=False), a.at_ms, b.at_ms, None, None
+            )
+            return
+        self._flags.add(SessionFlag.ESTIMATED_SPLIT)
+        self._timeline.share_out(
+            a,
+            b,
+            used,
+            energy,
+            Label(a.source, charging=True, estimated=True),
+            seen=False,
+        )
+
+    def _source_of(self, step: Step, a: Frame, b: Frame) -> Source:
+        for source in (step.source, a.source, b.source, self._last_source):
+            if source is not None and source is not Source.NONE:
+                return source
+        return Source.GRID
+
+    @staticmethod
+    def _in_order(a: Frame) -> tuple[Source, Source]:
+        if a.source is Source.GRID:
+            return (Source.GRID, Source.SOLAR)
+        return (Source.SOLAR, Source.GRID)
+
+    def _label(self, frame: Frame) -> Label:
+        return Label(
+            frame.source,
+            is_charging(frame),
+            sum(frame.power_mw >= step for step in self.rules.power_steps_mw),
+            sum(frame.current_ma >= step for step in self.rules.current_steps_ma),
+        )
+
+    # -- the result ----------------------------------------------------------------------------
+
+    def result(self) -> Metered:
+        """Return what has been metered so far."""
+        totals = self._timeline.totals()
+        solar, grid, estimated = totals.solar_mwh, totals.grid_mwh, totals.estimated_mwh
+        integrated = mwh_of(self._integrated_half_uj)
+        flags = set(self._flags)
+        if self._total.in_doubt or self._solar.in_doubt or self._grid.in_doubt:
+            flags.add(SessionFlag.REGISTER_OUTLIER)
+        by_register = self._meter_start is not None
+        allowed = max(
+            Decimal(self.rules.tolerance_mwh), (solar + grid) * self.rules.tolerance
+        )
+        if by_register and abs(solar + grid - estimated - integrated) > allowed:
+            flags.add(SessionFlag.ENERGY_MISMATCH)
+        return Metered(
+            frames=self.frames,
+            first_ms=self._first.at_ms if self._first else None,
+            last_ms=self._previous.at_ms if self._previous else None,
+            solar_wh=wh(solar),
+            grid_wh=wh(grid),
+            integrated_wh=wh(integrated),
+            estimated_wh=wh(estimated),
+            meter_start_wh=None if self._meter_start is None else wh(self._meter_start),
+            meter_stop_wh=None if self._meter_stop is None else wh(self._meter_stop),
+            flags=frozenset(flags),
+            periods=totals.periods,
+        )
+
+
+def meter(
+    frames: Iterable[Frame],
+    rules: MeteringRules,
+    *,
+    started: SessionEvent | None = None,
+    ended: SessionEvent | None = None,
+) -> Metered:
+    """Meter a whole session at once; ``frames`` in order of (boot, seq), each once."""
+    session = SessionMeter(rules)
+    if started is not None:
+        session.open_with(started)
+    for frame in frames:
+        session.add(frame)
+    if ended is not None:
+        session.close_with(ended)
+    return session.result()
+
+
+def _marker(
+    station_id: str,
+    at_ms: int,
+    total_mwh: int | None,
+    solar_mwh: int | None = None,
+    grid_mwh: int | None = None,
+) -> Frame:
+    """Make the reading that a start or end event stands for: no power, only registers."""
+    return Frame(
+        station_id,
+        NO_BOOT,
+        at_ms,
+        at_ms,
+        0,
+        0,
+        0,
+        Source.NONE,
+        total_mwh,
+        solar_mwh,
+        grid_mwh,
+    )
+
+
+def _total_of(frame: Frame) -> int | None:
+    if frame.register_mwh is not None:
+        return frame.register_mwh
+    if frame.solar_mwh is not None and frame.grid_mwh is not None:
+        return frame.solar_mwh + frame.grid_mwh
+    return None
+
+
+def _trapezoid(a: Frame, b: Frame) -> int:
+    """Return the energy between two neighbours, in half µJ.
+
+    A stretch whose ends differ in source belongs to the earlier one, at the earlier power.
+    """
+    dt = b.at_ms - a.at_ms
+    if a.source is b.source:
+        return (a.power_mw + b.power_mw) * dt
+    return 2 * a.power_mw * dt
+
+
+def is_charging(frame: Frame) -> bool:
+    """Return whether the vehicle takes power: by the pilot, or by the power without one."""
+    if frame.source is Source.NONE:
+        return False
+    if frame.pilot is not None:
+        return frame.pilot in (Pilot.C, Pilot.D)
+    return frame.power_mw >= CHARGING_FROM_MW
