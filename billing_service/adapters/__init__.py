@@ -1,0 +1,1 @@
+"""The world outside: database, broker, documents. They implement ``services.ports``."""

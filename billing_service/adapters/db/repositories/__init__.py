@@ -1,0 +1,1 @@
+"""Rows in, domain values out: one repository for each kind of thing."""

@@ -1,0 +1,385 @@
+"""The tables. Rows are mapped to domain values by the repositories, never used as such.
+
+Kept in step with ``migrations/``: a test compares both.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.types import BigInteger
+
+from billing_service.adapters.db.types import (
+    ExactDecimal,
+    Instant,
+    JsonObject,
+    Serial,
+    UtcDateTime,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+
+def _energy_columns() -> tuple[Column[Any], ...]:
+    """Return what a stretch of time sums up to: energies mWh, powers mW."""
+    return (
+        Column("frames", BigInteger, nullable=False),
+        Column("solar_mwh", BigInteger, nullable=False),
+        Column("grid_mwh", BigInteger, nullable=False),
+        Column("mean_power_mw", BigInteger, nullable=False),
+        Column("max_power_mw", BigInteger, nullable=False),
+    )
+
+
+frames = Table(
+    "frames",
+    metadata,
+    Column("station_id", Text, nullable=False),
+    Column("boot", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("voltage_mv", Integer, nullable=False),
+    Column("current_ma", Integer, nullable=False),
+    Column("power_mw", Integer, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("register_mwh", BigInteger),
+    Column("solar_mwh", BigInteger),
+    Column("grid_mwh", BigInteger),
+    Column("pilot", Text),
+    Column("session", Text),
+    Column("clock_synced", Boolean, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    # A hypertable's unique keys need its time column. That a frame is stored once whatever its
+    # time says is the work of frame_blocks.
+    PrimaryKeyConstraint("station_id", "boot", "seq", "at"),
+    Index("ix_frames_station_id_at", "station_id", "at"),
+    Index("ix_frames_session", "station_id", "session", "boot", "seq"),
+    sqlite_with_rowid=False,
+)
+
+FRAME_KEY = ("station_id", "boot", "seq", "at")
+
+frame_blocks = Table(
+    "frame_blocks",
+    metadata,
+    # Which frames were stored, a bit each; kept when the frames themselves are dropped.
+    Column("station_id", Text, nullable=False),
+    Column("boot", BigInteger, nullable=False),
+    Column("block", BigInteger, nullable=False),
+    Column("seqs", LargeBinary, nullable=False),
+    Column("first_at", Instant, nullable=False),
+    Column("last_at", Instant, nullable=False),
+    # Between these times something was stored that the rollups do not count yet.
+    Column("due_from", Instant),
+    Column("due_to", Instant),
+    PrimaryKeyConstraint("station_id", "boot", "block"),
+    Index("ix_frame_blocks_due", "due_from"),
+)
+
+energy_hourly = Table(
+    "energy_hourly",
+    metadata,
+    Column("station_id", Text, nullable=False),
+    Column("hour", Instant, nullable=False),
+    *_energy_columns(),
+    PrimaryKeyConstraint("station_id", "hour"),
+)
+
+energy_daily = Table(
+    "energy_daily",
+    metadata,
+    Column("station_id", Text, nullable=False),
+    # A day of the station's own time zone: of 23 to 25 hours.
+    Column("day", Date, nullable=False),
+    *_energy_columns(),
+    PrimaryKeyConstraint("station_id", "day"),
+)
+
+frame_evidence = Table(
+    "frame_evidence",
+    metadata,
+    Column("session_id", Text, ForeignKey("sessions.id"), primary_key=True),
+    Column("frames", BigInteger, nullable=False),
+    Column("first_at", Instant),
+    Column("last_at", Instant),
+    Column("sha256", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+retention = Table(
+    "retention",
+    metadata,
+    # One row: frames older than this have been dropped.
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("dropped_before", Instant, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+marks = Table(
+    "marks",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("station_id", Text, nullable=False, index=True),
+    Column("session", Text),
+    Column("boot", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("from_ms", BigInteger, nullable=False),
+    Column("to_ms", BigInteger, nullable=False),
+)
+
+session_events = Table(
+    "session_events",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("station_id", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("session", Text, nullable=False),
+    Column("started_at", Instant),
+    Column("meter_start_mwh", BigInteger),
+    Column("meter_stop_mwh", BigInteger),
+    Column("solar_start_mwh", BigInteger),
+    Column("grid_start_mwh", BigInteger),
+    Column("token", Text),
+    Column("reason", Text),
+    Column("received_at", UtcDateTime, nullable=False),
+    UniqueConstraint("station_id", "session", "type", "at"),
+)
+
+rejected_messages = Table(
+    "rejected_messages",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("reason", Text, nullable=False, index=True),
+    Column("message", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    # The name as it is compared: two people may not differ by case alone.
+    Column("name_key", Text, nullable=False, unique=True),
+    Column("role", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("full_name", Text, nullable=False),
+    Column("email", Text),
+    Column("address", JsonObject, nullable=False),
+    Column("active", Boolean, nullable=False),
+    # Tokens issued before are void: a new password or a sign-out everywhere moves it on.
+    Column("tokens_valid_from", UtcDateTime),
+    CheckConstraint("role IN ('admin', 'user')", name="role"),
+)
+
+sign_in_attempts = Table(
+    "sign_in_attempts",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    # A digest: people type passwords into the wrong field.
+    Column("account", Text, nullable=False, index=True),
+    Column("address", Text, nullable=False, index=True),
+)
+
+stations = Table(
+    "stations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("time_zone", Text, nullable=False),
+    Column("max_power_w", Integer, nullable=False),
+    Column("first_seen_at", UtcDateTime, nullable=False),
+    Column("last_seen_at", UtcDateTime),
+    Column("online", Boolean),
+    Column("user_id", Text, ForeignKey("users.id")),
+    Column("info", JsonObject),
+    Column("state", JsonObject),
+)
+
+station_claims = Table(
+    "station_claims",
+    metadata,
+    Column("station_id", Text, ForeignKey("stations.id"), primary_key=True),
+    Column("user_id", Text, ForeignKey("users.id"), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+tariffs = Table(
+    "tariffs",
+    metadata,
+    Column("id", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("effective_from", UtcDateTime),
+    Column("valid_until", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("document", Text, nullable=False),
+    PrimaryKeyConstraint("id", "version"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column(
+        "station_id",
+        Text,
+        ForeignKey("stations.id", deferrable=True, initially="DEFERRED"),
+        nullable=False,
+    ),
+    Column("station_session", Text, nullable=False),
+    Column("user_id", Text, ForeignKey("users.id")),
+    Column("status", Text, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("last_frame_at", UtcDateTime),
+    Column("frames", BigInteger, nullable=False),
+    Column("solar_wh", ExactDecimal, nullable=False),
+    Column("grid_wh", ExactDecimal, nullable=False),
+    Column("integrated_wh", ExactDecimal, nullable=False),
+    Column("estimated_wh", ExactDecimal, nullable=False),
+    Column("meter_start_wh", ExactDecimal),
+    Column("meter_stop_wh", ExactDecimal),
+    Column("flags", JsonObject, nullable=False),
+    Column("inferred", Boolean, nullable=False),
+    Column("end_reason", Text),
+    Column("token", Text),
+    Column("tariff", Text),
+    Column("bill_id", Text, ForeignKey("bills.number")),
+    UniqueConstraint("station_id", "station_session"),
+    CheckConstraint(
+        "status IN ('PENDING', 'ACTIVE', 'COMPLETED', 'INVALID')", name="status"
+    ),
+    Index("ix_sessions_started_at", "started_at"),
+    Index("ix_sessions_user_id_started_at", "user_id", "started_at"),
+    Index("ix_sessions_station_id_started_at", "station_id", "started_at"),
+    Index("ix_sessions_status", "status"),
+    Index("ix_sessions_bill_id", "bill_id"),
+)
+
+charging_periods = Table(
+    "charging_periods",
+    metadata,
+    Column("session_id", Text, nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("charging", Boolean, nullable=False),
+    Column("energy_wh", ExactDecimal, nullable=False),
+    Column("estimated", Boolean, nullable=False),
+    Column("min_current_a", ExactDecimal),
+    Column("max_current_a", ExactDecimal),
+    Column("min_power_w", ExactDecimal),
+    Column("max_power_w", ExactDecimal),
+    PrimaryKeyConstraint("session_id", "ordinal"),
+    ForeignKeyConstraint(["session_id"], ["sessions.id"], ondelete="CASCADE"),
+)
+
+bill_counters = Table(
+    "bill_counters",
+    metadata,
+    Column("series", Text, nullable=False),
+    Column("year", Integer, nullable=False),
+    Column("last", Integer, nullable=False),
+    PrimaryKeyConstraint("series", "year"),
+)
+
+bills = Table(
+    "bills",
+    metadata,
+    Column("number", Text, primary_key=True),
+    Column("series", Text, nullable=False),
+    Column("year", Integer, nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("issued_on", Date, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("user_id", Text, ForeignKey("users.id")),
+    Column("currency", Text, nullable=False),
+    Column("total", ExactDecimal, nullable=False),
+    Column("document", Text, nullable=False),
+    UniqueConstraint("series", "year", "ordinal"),
+    Index("ix_bills_user_id", "user_id"),
+)
+
+bill_payments = Table(
+    "bill_payments",
+    metadata,
+    # A bill is paid once, and whole.
+    Column("bill_number", Text, ForeignKey("bills.number"), primary_key=True),
+    Column("paid_on", Date, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+bill_credits = Table(
+    "bill_credits",
+    metadata,
+    # Which credit note, itself a row of bills, took back which bill.
+    Column("bill_number", Text, ForeignKey("bills.number"), primary_key=True),
+    Column(
+        "credit_number", Text, ForeignKey("bills.number"), nullable=False, unique=True
+    ),
+    Column("reason", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+cdrs = Table(
+    "cdrs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("session_id", Text, ForeignKey("sessions.id"), nullable=False, index=True),
+    Column("bill_number", Text, ForeignKey("bills.number"), nullable=False, index=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("document", Text, nullable=False),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False, index=True),
+    Column("before", JsonObject),
+    Column("after", JsonObject),
+    Column("address", Text),
+)
+
+IMMUTABLE = (
+    "bills",
+    "cdrs",
+    "bill_payments",
+    "bill_credits",
+    "tariffs",
+    "audit_log",
+    "frame_evidence",
+)
+"""Tables whose rows triggers protect against any change."""

@@ -1,0 +1,129 @@
+"""Commands to stations, each with its result."""
+
+import asyncio
+import json
+from datetime import UTC
+from uuid import uuid4
+
+import aiomqtt
+import structlog
+
+from billing_service.adapters.mqtt.client import Broker
+from billing_service.adapters.mqtt.ingest import RETRY_S
+from billing_service.adapters.wire import parse_object
+from billing_service.domain.errors import CommandRefused, FrameRejected, StationSilent
+from billing_service.services.ports import Clock
+
+log = structlog.get_logger(__name__)
+
+RESULT_WITHIN_S = 5.0
+"""The contract's time for a result."""
+
+_SENTENCES = {
+    "malformed": "The station could not read the command.",
+    "unknown_command": "The station does not know this command.",
+    "out_of_range": "The value is outside what the station allows.",
+    "duplicate": "The station has seen this command before.",
+    "stale": "The command reached the station too late.",
+    "not_supported": "The station cannot do this.",
+    "no_vehicle": "No vehicle is connected to the station.",
+    "fault_active": "The station has a fault that must be cleared first.",
+    "busy": "The station is busy; try again in a moment.",
+    "failed": "The station tried and failed.",
+}
+
+
+class MqttCommands:
+    """Sends commands over a connection of its own and matches results by id."""
+
+    def __init__(self, broker: Broker, clock: Clock) -> None:
+        """Take what it works with; ``run`` has to be running for ``send`` to work."""
+        self._broker = broker
+        self._clock = clock
+        self._client: aiomqtt.Client | None = None
+        self._ready = asyncio.Event()
+        self._waiting: dict[tuple[str, str], asyncio.Future[dict[str, object]]] = {}
+
+    async def run(self) -> None:
+        """Keep the connection until cancelled."""
+        failures = 0
+        while True:
+            try:
+                # Results only matter to who waits now: nothing is kept while we are away.
+                async with self._broker.client(
+                    f"solarrally-commands-{uuid4().hex[:12]}",
+                    persistent=False,
+                    window=100,
+                ) as client:
+                    await client.subscribe(f"{self._broker.prefix}/+/result", qos=1)
+                    self._client, failures = client, 0
+                    self._ready.set()
+                    async for message in client.messages:
+                        client.acknowledge(message)
+                        self._result(message)
+            except aiomqtt.MqttError as error:
+                log.debug("commands_broker_lost", error=str(error))
+            finally:
+                self._client = None
+                self._ready.clear()
+            await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
+            failures += 1
+
+    async def send(self, station_id: str, command: str, value: object = None) -> None:
+        """Send a command and wait for its result.
+
+        Raises CommandRefused when the station refuses, and StationSilent when nothing came within
+        the contract's five seconds or the broker is away.
+        """
+        request = {
+            "id": uuid4().hex,
+            "command": command,
+            "value": value,
+            "timestamp": self._clock()
+            .astimezone(UTC)
+            .isoformat(timespec="milliseconds"),
+        }
+        key = (station_id, str(request["id"]))
+        answer = self._waiting[key] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(RESULT_WITHIN_S):
+                await self._ready.wait()
+                client = self._client
+                if client is None:
+                    raise StationSilent("The connection to the broker was lost.")
+                await client.publish(
+                    f"{self._broker.prefix}/{station_id}/command",
+                    json.dumps(request),
+                    qos=1,
+                    retain=False,
+                )
+                result = await answer
+        except TimeoutError as error:
+            reason = (
+                f"The station {station_id} did not answer within {RESULT_WITHIN_S:g} s."
+                if self._client
+                else "The broker cannot be reached."
+            )
+            raise StationSilent(reason) from error
+        except aiomqtt.MqttError as error:
+            raise StationSilent("The connection to the broker was lost.") from error
+        finally:
+            del self._waiting[key]
+        if result.get("ok") is not True:
+            code = str(result.get("error", "failed"))
+            sentence = _SENTENCES.get(code, "The station refused the command.")
+            detail = result.get("message")
+            raise CommandRefused(code, f"{sentence} ({detail})" if detail else sentence)
+
+    def _result(self, message: aiomqtt.Message) -> None:
+        try:
+            result = parse_object(message.payload)
+        except FrameRejected as rejected:
+            log.warning(
+                "result_rejected", topic=message.topic.value, reason=rejected.reason
+            )
+            return
+        station = message.topic.value.split("/")[-2]
+        waiting = self._waiting.get((station, str(result.get("id"))))
+        if waiting is not None and not waiting.done():
+            waiting.set_result(result)

@@ -1,0 +1,232 @@
+"""Telemetry from the broker into the store: acknowledged only after the commit."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+
+import aiomqtt
+import structlog
+
+from billing_service.adapters.mqtt.client import AcknowledgingClient, Broker
+from billing_service.adapters.wire import (
+    MAX_MESSAGE_BYTES,
+    is_station_id,
+    parse_backlog,
+    parse_event,
+    parse_frame,
+    parse_object,
+)
+from billing_service.domain.errors import FrameRejected, StoreUnavailable
+from billing_service.domain.frame import to_ms
+from billing_service.services.ingest import Batch, Ingest, News
+from billing_service.services.ports import Clock, Rejected
+
+log = structlog.get_logger(__name__)
+
+BATCH = 1000
+LINGER_S = 0.005
+RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""Waits between attempts, to reconnect or to store again; the last one goes on."""
+
+SUBSCRIBED = ("telemetry", "backlog", "event", "state", "info", "status")
+
+
+class MqttIngest:
+    """Reads the stations' topics and stores what they say, until it is cancelled.
+
+    A batch that the store cannot take now is tried again; meanwhile nothing is acknowledged, and
+    the broker keeps the rest. A single message that the store refuses for good is kept aside, so
+    that it cannot stop all others.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        ingest: Ingest,
+        clock: Clock,
+        *,
+        identifier: str,
+        default_station: str = "station",
+        stored: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Take what it works with.
+
+        ``identifier`` names our session at the broker and has to stay the same over restarts.
+        ``stored`` is called after each commit that added something.
+        """
+        self._broker = broker
+        self._ingest = ingest
+        self._clock = clock
+        self._identifier = identifier
+        self._default_station = default_station
+        self._stored = stored
+        self._failures = 0
+        self.connected = False
+        self.frames = 0
+        self.duplicates = 0
+        self.rejected = 0
+
+    async def run(self) -> None:
+        """Read until cancelled; reconnect whenever the connection is lost."""
+        while True:
+            try:
+                await self._connected()
+            except aiomqtt.MqttError as error:
+                if self.connected or self._failures == 0:
+                    log.warning("broker_lost", host=self._broker.host, error=str(error))
+            finally:
+                self.connected = False
+            await asyncio.sleep(_wait(self._failures))
+            self._failures += 1
+
+    async def _connected(self) -> None:
+        async with self._broker.client(
+            self._identifier, persistent=True, window=BATCH
+        ) as client:
+            prefix = self._broker.prefix
+            await client.subscribe(
+                [
+                    (f"{prefix}/telemetry", 1),
+                    *((f"{prefix}/+/{leaf}", 1) for leaf in SUBSCRIBED),
+                ]
+            )
+            self.connected = True
+            self._failures = 0
+            log.info("broker_connected", host=self._broker.host, port=self._broker.port)
+            while True:
+                await self._take(client, await client.batch(BATCH, LINGER_S))
+
+    async def _take(
+        self, client: AcknowledgingClient, messages: Sequence[aiomqtt.Message]
+    ) -> None:
+        await self._store(messages)
+        for message in messages:
+            client.acknowledge(message)
+
+    async def _store(self, messages: Sequence[aiomqtt.Message]) -> None:
+        try:
+            await self._store_batch(self._batch(messages))
+        except Exception as error:  # whatever it is, the others must go on
+            if len(messages) == 1:
+                await self._set_aside(messages[0], error)
+                return
+            log.exception("batch_refused", messages=len(messages))
+            for message in messages:
+                await self._store([message])
+
+    async def _store_batch(self, batch: Batch) -> None:
+        stored = await _until_available(lambda: self._ingest.store(batch))
+        self.frames += stored.frames
+        self.duplicates += stored.duplicates
+        self.rejected += stored.rejected
+        if stored.frames or stored.events:
+            self._stored()
+
+    async def _set_aside(self, message: aiomqtt.Message, error: Exception) -> None:
+        log.error("message_refused", topic=str(message.topic), error=repr(error))
+        batch = Batch()
+        self._reject(batch, message, "not_stored", f"the store refused it: {error}")
+        await self._store_batch(batch)
+
+    # -- from messages to a batch ------------------------------------------------------------------
+
+    def _batch(self, messages: Sequence[aiomqtt.Message]) -> Batch:
+        batch = Batch()
+        now = self._clock()
+        for message in messages:
+            try:
+                self._sort(batch, message, now)
+            except FrameRejected as rejected:
+                self._reject(batch, message, rejected.reason, rejected.message)
+        return batch
+
+    def _sort(self, batch: Batch, message: aiomqtt.Message, now: datetime) -> None:
+        """Put one message where it belongs in the batch. Raises FrameRejected."""
+        levels = message.topic.value[len(self._broker.prefix) + 1 :].split("/")
+        if levels == ["telemetry"]:
+            self._frame(batch, message, None, to_ms(now))
+            return
+        station, leaf = levels
+        if not is_station_id(station):
+            raise FrameRejected("bad_value", f"{station[:40]!r} cannot name a station")
+        match leaf:
+            case "telemetry":
+                self._frame(batch, message, station, to_ms(now))
+            case "backlog":
+                self._backlog(batch, message, station, to_ms(now))
+            case "event":
+                event = parse_event(
+                    message.payload, topic_station=station, now_ms=to_ms(now)
+                )
+                if event is not None:
+                    batch.events.append(event)
+            case _:
+                _note(batch.news.setdefault(station, News()), leaf, message.payload)
+
+    def _frame(
+        self, batch: Batch, message: aiomqtt.Message, station: str | None, now_ms: int
+    ) -> None:
+        batch.frames.append(
+            parse_frame(
+                message.payload,
+                topic_station=station,
+                default_station=self._default_station,
+                now_ms=now_ms,
+            )
+        )
+
+    def _backlog(
+        self, batch: Batch, message: aiomqtt.Message, station: str, now_ms: int
+    ) -> None:
+        for frame in parse_backlog(
+            message.payload, topic_station=station, now_ms=now_ms
+        ):
+            if isinstance(frame, FrameRejected):
+                self._reject(batch, message, frame.reason, frame.message)
+            else:
+                batch.frames.append(frame)
+
+    def _reject(
+        self, batch: Batch, message: aiomqtt.Message, reason: str, text: str
+    ) -> None:
+        log.warning(
+            "message_rejected", topic=message.topic.value, reason=reason, message=text
+        )
+        batch.rejected.append(
+            Rejected(
+                received_at=self._clock(),
+                topic=message.topic.value,
+                reason=reason,
+                message=text,
+                payload=bytes(message.payload[:MAX_MESSAGE_BYTES]),
+            )
+        )
+
+
+def _note(news: News, leaf: str, payload: bytes) -> None:
+    """Take a station's info, state or status. Raises FrameRejected."""
+    match leaf:
+        case "info":
+            news.info = parse_object(payload)
+        case "state":
+            news.state = parse_object(payload)
+        case _:
+            if payload not in (b"online", b"offline"):
+                raise FrameRejected("bad_value", "status is neither online nor offline")
+            news.online = payload == b"online"
+
+
+async def _until_available[T](attempt: Callable[[], Awaitable[T]]) -> T:
+    """Try again for as long as the store is away; nothing is given up."""
+    failures = 0
+    while True:
+        try:
+            return await attempt()
+        except StoreUnavailable as error:
+            log.warning("store_unavailable", error=str(error), attempt=failures + 1)
+            await asyncio.sleep(_wait(failures))
+            failures += 1
+
+
+def _wait(failures: int) -> float:
+    return RETRY_S[min(failures, len(RETRY_S) - 1)]

@@ -1,0 +1,156 @@
+"""Puts a bill on A4 pages."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.units import mm
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import (
+    BaseDocTemplate,
+    Flowable,
+    Frame,
+    PageTemplate,
+    Spacer,
+)
+
+from billing_service.adapters.pdf import sections, style
+from billing_service.adapters.pdf.chart import power_chart
+from billing_service.adapters.pdf.formats import Formats
+from billing_service.adapters.pdf.style import paragraph
+from billing_service.domain.bill import Bill
+from billing_service.services.ports import ChartPoint
+
+_FOOTER = 10 * mm
+
+
+class PdfBillRenderer:
+    """The ``BillRenderer`` port. The same bill and chart give the same bytes, always."""
+
+    def __init__(self, locale: str = "en") -> None:
+        """Take the locale to print in; words exist in English, German and French.
+
+        Raises ValueError for an unknown locale.
+        """
+        self._formats = Formats(locale)
+
+    def __call__(self, bill: Bill, chart: Sequence[ChartPoint]) -> bytes:
+        """Return a PDF."""
+        style.register_fonts()
+        formats = self._formats
+        title = f"{formats.words.of_kind(bill.kind)} {bill.number}"
+        buffer = BytesIO()
+        document = BaseDocTemplate(
+            buffer,
+            pagesize=A4,
+            title=style.clean(title),
+            author=style.clean(bill.supplier.name),
+            creator="SolarRally",
+            lang=formats.language,
+            invariant=1,
+        )
+        frame = Frame(
+            style.MARGIN,
+            style.MARGIN + 4 * mm,
+            style.WIDTH,
+            style.PAGE_HEIGHT - 2 * style.MARGIN - 2 * mm,
+            leftPadding=0,
+            rightPadding=0,
+            topPadding=0,
+            bottomPadding=0,
+        )
+        document.addPageTemplates([PageTemplate(frames=[frame])])
+        footer = _footer(bill, formats)
+        document.build(
+            _story(bill, chart, formats),
+            canvasmaker=lambda *args, **kwargs: _NumberedCanvas(
+                *args, footer=footer, page=formats.words.page, **kwargs
+            ),
+        )
+        return buffer.getvalue()
+
+
+def _story(bill: Bill, chart: Sequence[ChartPoint], formats: Formats) -> list[Flowable]:
+    words = formats.words
+    story = [*sections.header(bill, formats), sections.energy(bill, formats)]
+    first = bill.sessions[0]
+    if len(bill.sessions) == 1:
+        story += [
+            paragraph(words.session_one, style.HEADING),
+            sections.session_facts(first, formats),
+        ]
+    if chart:
+        story += [
+            paragraph(words.power_over_time, style.HEADING),
+            power_chart(
+                chart,
+                [e for session in bill.sessions for e in session.estimates],
+                first.time_zone,
+                formats,
+                first.started_at,
+                max(session.ended_at for session in bill.sessions),
+            ),
+        ]
+    if len(bill.sessions) > 1:
+        heading = words.session_many.format(count=len(bill.sessions))
+        story.append(paragraph(heading, style.HEADING))
+    else:
+        story.append(Spacer(0, 3 * mm))
+    story += [
+        sections.lines(bill, formats),
+        sections.totals(bill, formats),
+        *sections.notes(bill, formats),
+    ]
+    return story
+
+
+def _footer(bill: Bill, formats: Formats) -> str:
+    parts = [bill.supplier.name]
+    if bill.supplier.vat_id:
+        parts.append(f"{formats.words.vat_id} {bill.supplier.vat_id}")
+    parts.append(f"{formats.words.of_kind(bill.kind)} {bill.number}")
+    return style.clean(" · ".join(parts))
+
+
+class _NumberedCanvas(Canvas):
+    """Draws the footer once it is known how many pages there are."""
+
+    def __init__(self, *args: Any, footer: str, page: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._footer = footer
+        self._page = page
+        self._pages: list[dict[str, Any]] = []
+
+    def showPage(self) -> None:  # noqa: N802 - reportlab's name
+        """Keep the page until all are known."""
+        self._pages.append(dict(self.__dict__))
+        self._startPage()  # type: ignore[attr-defined]
+
+    def save(self) -> None:
+        """Draw the footers and write the document."""
+        for number, state in enumerate(self._pages, 1):
+            self.__dict__.update(state)
+            self._draw_footer(number, len(self._pages))
+            super().showPage()
+        super().save()
+
+    def _draw_footer(self, number: int, pages: int) -> None:
+        self.setStrokeColor(style.LINE)
+        self.setLineWidth(0.4)
+        y = _FOOTER + 4 * mm
+        self.line(style.MARGIN, y, style.PAGE_WIDTH - style.MARGIN, y)
+        self.setFont(style.REGULAR, 7)
+        self.setFillColor(style.MUTED)
+        counted = self._page.format(page=number, pages=pages)
+        right = style.PAGE_WIDTH - style.MARGIN
+        self.drawRightString(right, _FOOTER, counted)
+        room = style.WIDTH - self.stringWidth(counted, style.REGULAR, 7) - 6 * mm
+        self.drawString(style.MARGIN, _FOOTER, self._fitting(self._footer, room))
+
+    def _fitting(self, text: str, room: float) -> str:
+        if self.stringWidth(text, style.REGULAR, 7) <= room:
+            return text
+        while text and self.stringWidth(text + "…", style.REGULAR, 7) > room:
+            text = text[:-1]
+        return text + "…"

@@ -1,0 +1,111 @@
+"""What a bill looks like: fonts, colours, text styles, measures."""
+
+from functools import cache
+from html import escape
+from importlib.resources import as_file, files
+
+from reportlab.lib.colors import Color, HexColor
+from reportlab.lib.enums import TA_LEFT, TA_RIGHT
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.lib.units import mm
+from reportlab.pdfbase.pdfmetrics import registerFont, registerFontFamily
+from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.platypus import Paragraph
+
+REGULAR, BOLD = "DejaVuSans", "DejaVuSans-Bold"
+
+INK = HexColor("#1b2733")
+MUTED = HexColor("#667583")
+LINE = HexColor("#d5dce3")
+PANEL = HexColor("#f4f6f8")
+SOLAR = HexColor("#f0a30a")
+GRID = HexColor("#3a6ea5")
+ACCENT = HexColor("#14532d")
+ESTIMATED = HexColor("#e3e8ed")
+
+PAGE_WIDTH, PAGE_HEIGHT = A4
+MARGIN = 18 * mm
+WIDTH = PAGE_WIDTH - 2 * MARGIN
+
+# Control and direction characters would move or hide text on a document people trust.
+_UNWANTED = dict.fromkeys(
+    [
+        *range(32),
+        0x7F,
+        *range(0x80, 0xA0),
+        *range(0x202A, 0x202F),
+        *range(0x2066, 0x206A),
+    ],
+    " ",
+)
+
+
+@cache
+def register_fonts() -> None:
+    """Make the shipped fonts known to reportlab, once."""
+    for name in REGULAR, BOLD:
+        resource = files("billing_service.adapters.pdf") / "data" / f"{name}.ttf"
+        with as_file(resource) as path:
+            registerFont(TTFont(name, str(path)))
+    registerFontFamily(
+        REGULAR, normal=REGULAR, bold=BOLD, italic=REGULAR, boldItalic=BOLD
+    )
+
+
+def style(
+    size: float = 8.5,
+    *,
+    bold: bool = False,
+    color: Color = INK,
+    right: bool = False,
+    leading: float = 1.35,
+    before: float = 0,
+    after: float = 0,
+) -> ParagraphStyle:
+    """Return a text style; sizes in points."""
+    return ParagraphStyle(
+        name=f"s{size}{bold}{right}",
+        fontName=BOLD if bold else REGULAR,
+        fontSize=size,
+        leading=size * leading,
+        textColor=color,
+        alignment=TA_RIGHT if right else TA_LEFT,
+        spaceBefore=before,
+        spaceAfter=after,
+        splitLongWords=True,
+    )
+
+
+TITLE = style(21, bold=True, color=INK, right=True, leading=1.15)
+SUPPLIER = style(12, bold=True, leading=1.25)
+HEADING = style(9.5, bold=True, before=3 * mm, after=1.6 * mm)
+LABEL = style(7, color=MUTED)
+LABEL_RIGHT = style(7, color=MUTED, right=True)
+TEXT = style()
+TEXT_BOLD = style(bold=True)
+TEXT_RIGHT = style(right=True)
+TEXT_BOLD_RIGHT = style(bold=True, right=True)
+SMALL = style(7, color=MUTED)
+FIGURE = style(14, bold=True, leading=1.2)
+TOTAL = style(12.5, bold=True, leading=1.25)
+TOTAL_RIGHT = style(12.5, bold=True, right=True, leading=1.25)
+
+
+def clean(text: str) -> str:
+    """Return a text on one line, without characters that control instead of show."""
+    return " ".join(text.translate(_UNWANTED).split())
+
+
+def safe(text: str) -> str:
+    """Return text so that reportlab's markup shows it and obeys none of it."""
+    return escape(clean(text), quote=False)
+
+
+def paragraph(text: str, text_style: ParagraphStyle = TEXT) -> Paragraph:
+    """Return a paragraph of plain text, whoever wrote it."""
+    # A no-break space is wanted where it stands; clean() would make it an ordinary one.
+    kept = "\N{NO-BREAK SPACE}".join(
+        safe(part) for part in text.split("\N{NO-BREAK SPACE}")
+    )
+    return Paragraph(kept, text_style)

@@ -1,0 +1,95 @@
+"""Puts routes, errors and limits together. What stands behind them is wired by ``app``."""
+
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from billing_service.api import errors
+from billing_service.api.middleware import BodyLimit, RequestContext
+from billing_service.api.routes import (
+    auth,
+    bills,
+    health,
+    live,
+    rejected,
+    sessions,
+    stations,
+    tariffs,
+    users,
+)
+
+ROUTERS = tuple(
+    module.router
+    for module in (
+        health,
+        auth,
+        users,
+        stations,
+        tariffs,
+        sessions,
+        bills,
+        rejected,
+        live,
+    )
+)
+
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "4XX": {
+        "description": "What is in the way, and a stable code",
+        "content": {
+            errors.MEDIA_TYPE: {
+                "schema": {"$ref": "#/components/schemas/Problem"},
+            }
+        },
+    }
+}
+
+
+def create_api() -> FastAPI:
+    """Return the application. Before the first request set ``app.state.services``."""
+    app = FastAPI(
+        title="SolarRally billing service",
+        version=version("solarrally"),
+        description=(
+            "Charging sessions, tariffs and bills. Money and energies are decimal strings, times "
+            "are UTC. Errors are `application/problem+json` with a stable `code`."
+        ),
+        license_info={"name": "MIT"},
+        # The pages that FastAPI brings load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=_operation_id,
+        responses=_PROBLEMS,
+    )
+    for router in ROUTERS:
+        app.include_router(router)
+    errors.install(app)
+    _describe_problems(app)
+    # The last one added is the first to see a request.
+    app.add_middleware(BodyLimit)
+    app.add_middleware(RequestContext)
+    return app
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Put the shape of problems into the OpenAPI document: no route returns it by itself."""
+    describe = app.openapi
+
+    def described() -> dict[str, Any]:
+        document = describe()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        if "Problem" not in schemas:
+            problem = errors.Problem.model_json_schema(
+                ref_template="#/components/schemas/{model}"
+            )
+            schemas.update(problem.pop("$defs", {}))
+            schemas["Problem"] = problem
+        return document
+
+    app.openapi = described  # type: ignore[method-assign]  # FastAPI's way to extend it
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name

@@ -1,0 +1,96 @@
+"""What routes ask for."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Path, Query, Request
+from fastapi.security import OAuth2PasswordBearer
+from starlette.requests import HTTPConnection
+
+from billing_service.domain.errors import NotAllowed, NotSignedIn
+from billing_service.domain.tariff import Tariff
+from billing_service.services.audit import Actor
+from billing_service.services.auth import Auth
+from billing_service.services.billing import Billing
+from billing_service.services.bills import Bills
+from billing_service.services.ports import Clock, LiveBus, OpenReadUnitOfWork
+from billing_service.services.sessions import Sessions
+from billing_service.services.stations import Stations
+from billing_service.services.tariffs import Tariffs
+from billing_service.services.users import Users
+
+MAX_PAGE = 200
+MAX_OFFSET = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The use cases behind the API, and the formats of documents that it speaks.
+
+    ``checks`` are asked whether the service is ready: each returns None, or what is wrong.
+    """
+
+    auth: Auth
+    users: Users
+    stations: Stations
+    tariffs: Tariffs
+    sessions: Sessions
+    billing: Billing
+    bills: Bills
+    bus: LiveBus
+    open_read: OpenReadUnitOfWork
+    clock: Clock
+    read_tariff: Callable[[object], Tariff]
+    write_tariff: Callable[[Tariff], dict[str, Any]]
+    checks: dict[str, Callable[[], Awaitable[str | None]]]
+    allowed_origins: tuple[str, ...] = ()
+
+
+def get_services(connection: HTTPConnection) -> Services:
+    """Return what the lifespan has wired."""
+    services: Services = connection.app.state.services
+    return services
+
+
+ServicesDep = Annotated[Services, Depends(get_services)]
+
+_bearer = OAuth2PasswordBearer(tokenUrl="auth/token", auto_error=False)
+
+
+def address_of(connection: HTTPConnection) -> str:
+    """Return the client's network address."""
+    return connection.client.host if connection.client else "unknown"
+
+
+async def signed_in(
+    request: Request,
+    services: ServicesDep,
+    token: Annotated[str | None, Depends(_bearer)],
+) -> Actor:
+    """Return who asks. Raises NotSignedIn."""
+    if not token:
+        raise NotSignedIn("Sign in first.")
+    return (await services.auth.recognise(token, address_of(request))).actor
+
+
+CurrentActor = Annotated[Actor, Depends(signed_in)]
+
+
+async def admin(actor: CurrentActor) -> Actor:
+    """Return the admin who asks. Raises NotSignedIn, NotAllowed."""
+    if not actor.viewer.is_admin:
+        raise NotAllowed("Only an admin may do this.")
+    return actor
+
+
+AdminActor = Annotated[Actor, Depends(admin)]
+
+_ID = "^[A-Za-z0-9_.-]{1,64}$"
+SessionId = Annotated[str, Path(pattern=_ID)]
+UserId = Annotated[str, Path(pattern=_ID)]
+StationId = Annotated[str, Path(pattern="^[a-z0-9_-]{1,32}$")]
+TariffId = Annotated[str, Path(pattern=r"^[\x21-\x7e]{1,36}$")]
+IdFilter = Annotated[str | None, Query(pattern=_ID)]
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
+Offset = Annotated[int, Query(ge=0, le=MAX_OFFSET)]

@@ -1,0 +1,378 @@
+"""Where everything meets: the database, the broker, the use cases and the API."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from datetime import UTC, datetime, timedelta
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from billing_service.adapters.db import Database, migrate
+from billing_service.adapters.db.migrate import current, head
+from billing_service.adapters.live import InProcessLiveBus
+from billing_service.adapters.mqtt import Broker, MqttCommands, MqttIngest
+from billing_service.adapters.ocpi import tariff_from_dict, tariff_to_dict
+from billing_service.adapters.passwords import Argon2Passwords
+from billing_service.adapters.pdf import PdfBillRenderer
+from billing_service.adapters.tokens import JwtSigner, signing_key
+from billing_service.api.application import create_api
+from billing_service.api.deps import Services
+from billing_service.domain.bill import Party
+from billing_service.domain.billing import make_bill
+from billing_service.domain.errors import StoreUnavailable
+from billing_service.services.auth import Auth, PasswordHasher
+from billing_service.services.billing import Billing, BillingSettings
+from billing_service.services.bills import Bills
+from billing_service.services.ingest import Ingest
+from billing_service.services.metering import Metering, MeteringSettings
+from billing_service.services.ports import (
+    BillRenderer,
+    Clock,
+    CommandSender,
+    LiveBus,
+)
+from billing_service.services.retention import Maintenance
+from billing_service.services.sessions import Sessions
+from billing_service.services.stations import Stations
+from billing_service.services.tariffs import Tariffs
+from billing_service.services.users import Users
+from billing_service.settings import Settings
+
+IDLE_CHECK_S = 5.0
+"""How often sessions of silent stations are looked at when nothing else happens."""
+
+MAINTENANCE_EVERY_S = 300.0
+"""How often frames are summed up and old ones dropped."""
+
+RESTART_AFTER_S = 2.0
+SHUTDOWN_WITHIN_S = 10
+WS_MESSAGE_BYTES = 64 * 1024
+
+log = structlog.get_logger(__name__)
+
+type Check = Callable[[], Awaitable[str | None]]
+
+
+def utc_now() -> datetime:
+    """Return the time now."""
+    return datetime.now(UTC)
+
+
+async def serve(
+    settings: Settings, started: Callable[[Services], Awaitable[None]]
+) -> None:
+    """Run API, ingest and metering in one process until it is told to end.
+
+    ``started`` is called once everything is wired, before the first request. Raises what
+    ``running`` raises, and AddressUnusable.
+    """
+    with _bind(settings.host, settings.port) as bound:
+        await _serve(settings, started, bound)
+
+
+async def _serve(
+    settings: Settings,
+    started: Callable[[Services], Awaitable[None]],
+    bound: socket.socket,
+) -> None:
+    async with running(settings, utc_now) as services:
+        await started(services)
+        server = _Server(
+            uvicorn.Config(
+                api(services),
+                host=settings.host,
+                port=settings.port,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                forwarded_allow_ips=settings.trusted_proxies,
+                ws_max_size=WS_MESSAGE_BYTES,
+                timeout_graceful_shutdown=SHUTDOWN_WITHIN_S,
+            )
+        )
+        with _signals(server):
+            await server.serve([bound])
+
+
+class AddressUnusable(Exception):
+    """The service cannot listen there; the sentence says why."""
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Take the address before anything is started; nobody gets in before all is.
+
+    Raises AddressUnusable.
+    """
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        # A port whose last connections still linger is free.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise AddressUnusable(
+            f"cannot listen on {host} port {port}: {error.strerror or error}"
+        ) from error
+    return bound
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals alone: uvicorn would raise them again before all parts are stopped."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+@contextmanager
+def _signals(server: uvicorn.Server) -> Iterator[None]:
+    """End the server on SIGINT and SIGTERM; a second SIGINT does not wait for requests."""
+    loop = asyncio.get_running_loop()
+    handled = (signal.SIGINT, signal.SIGTERM)
+    for each in handled:
+        loop.add_signal_handler(each, server.handle_exit, each, None)
+    try:
+        yield
+    finally:
+        for each in handled:
+            loop.remove_signal_handler(each)
+
+
+def api(services: Services) -> FastAPI:
+    """Return the API on top of wired use cases."""
+    app = create_api()
+    app.state.services = services
+    return app
+
+
+@asynccontextmanager
+async def running(settings: Settings, clock: Clock) -> AsyncIterator[Services]:
+    """Migrate the database, start what works in the background, and stop it all at the end.
+
+    Raises MigrationFailed, KeyUnusable, StoreUnavailable, SettingsInvalid.
+    """
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(settings, clock))
+        await migrate(database.engine, timescaledb=settings.timescaledb)
+        bus = InProcessLiveBus()
+        broker = Broker(
+            host=settings.mqtt_host,
+            port=settings.mqtt_port,
+            username=settings.mqtt_username,
+            password=settings.read_mqtt_password(),
+            prefix=settings.mqtt_topic_prefix,
+            tls=settings.mqtt_tls,
+            ca_file=str(settings.mqtt_ca_file) if settings.mqtt_ca_file else None,
+        )
+        news = asyncio.Event()
+        news.set()  # what an earlier run left behind
+        ingest = MqttIngest(
+            broker,
+            Ingest(database.write, clock, time_zone=settings.time_zone),
+            clock,
+            identifier=settings.mqtt_client_id,
+            default_station=settings.default_station,
+            stored=news.set,
+        )
+        commands = MqttCommands(broker, clock)
+        meter = _MeterLoop(
+            Metering(
+                database.write,
+                clock,
+                bus,
+                MeteringSettings(
+                    max_gap=timedelta(seconds=settings.max_gap_s),
+                    idle=timedelta(seconds=settings.idle_time_s),
+                    tolerance=settings.tolerance,
+                ),
+            ),
+            news,
+        )
+        services = wire(
+            settings,
+            clock,
+            database,
+            bus=bus,
+            commands=commands,
+            passwords=Argon2Passwords(),
+            render=PdfBillRenderer(settings.locale),
+            checks={
+                "database": lambda: check_database(database),
+                "broker": lambda: _check_broker(ingest),
+                "metering": meter.check,
+            },
+        )
+        for name, run in (
+            ("ingest", ingest.run),
+            ("commands", commands.run),
+            ("metering", meter.run),
+            ("maintenance", lambda: _maintain(maintenance(settings, database, clock))),
+        ):
+            stack.push_async_callback(_stop, asyncio.create_task(_kept_up(name, run)))
+        yield services
+
+
+@asynccontextmanager
+async def open_database(settings: Settings, clock: Clock) -> AsyncIterator[Database]:
+    """Open the database and close it at the end."""
+    database = Database(settings.effective_database_url, clock)
+    try:
+        yield database
+    finally:
+        await database.dispose()
+
+
+def maintenance(settings: Settings, database: Database, clock: Clock) -> Maintenance:
+    """Return what sums frames up and drops old ones."""
+    return Maintenance(
+        database.write,
+        clock,
+        keep=timedelta(days=settings.frames_kept_days)
+        if settings.frames_kept_days
+        else None,
+        max_gap=timedelta(seconds=settings.max_gap_s),
+    )
+
+
+async def _maintain(work: Maintenance) -> None:
+    """Run now and then until cancelled. What was not finished is taken up by the next run."""
+    while True:
+        try:
+            done = await work.run_once()
+        except StoreUnavailable as error:
+            log.warning("maintenance_waits", error=error.message)
+        else:
+            if done.settled or done.dropped != 0:
+                log.info("frames_dropped", sessions=done.settled, frames=done.dropped)
+        await asyncio.sleep(MAINTENANCE_EVERY_S)
+
+
+def wire(
+    settings: Settings,
+    clock: Clock,
+    database: Database,
+    *,
+    bus: LiveBus,
+    commands: CommandSender,
+    passwords: PasswordHasher,
+    render: BillRenderer,
+    checks: dict[str, Check],
+) -> Services:
+    """Give every use case what it works with. Raises KeyUnusable."""
+    write, read = database.write, database.read
+    signer = JwtSigner(signing_key(settings.signing_key_file))
+    billing = _billing_settings(settings)
+    return Services(
+        auth=Auth(write, read, clock, passwords, signer),
+        users=Users(write, read, clock, passwords),
+        stations=Stations(write, read, clock),
+        tariffs=Tariffs(write, read, clock, currency=settings.currency),
+        sessions=Sessions(write, read, clock, commands),
+        billing=Billing(
+            write,
+            read,
+            clock,
+            make_bill,
+            render,
+            billing,
+        ),
+        bills=Bills(write, read, clock, render, billing),
+        bus=bus,
+        open_read=read,
+        clock=clock,
+        read_tariff=tariff_from_dict,
+        write_tariff=tariff_to_dict,
+        checks=checks,
+        allowed_origins=settings.allowed_origins,
+    )
+
+
+def _billing_settings(settings: Settings) -> BillingSettings:
+    return BillingSettings(
+        supplier=Party(
+            name=settings.supplier_name,
+            address=settings.supplier_address,
+            vat_id=settings.supplier_vat_id,
+            email=settings.supplier_email,
+        ),
+        series=settings.bill_series,
+        credit_series=settings.credit_series,
+        time_zone=settings.time_zone,
+    )
+
+
+class _MeterLoop:
+    """Meters whenever something was stored, and looks for silent stations in between."""
+
+    def __init__(self, metering: Metering, news: asyncio.Event) -> None:
+        self._metering = metering
+        self._news = news
+        self._failed: str | None = None
+
+    async def run(self) -> None:
+        """Run until cancelled. What fails is tried again: its marks are still there."""
+        while True:
+            try:
+                async with asyncio.timeout(IDLE_CHECK_S):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
+            self._news.clear()
+            try:
+                await self._metering.run_once()
+                await self._metering.end_idle()
+            except StoreUnavailable as error:
+                self._failed = "the database cannot be reached"
+                log.warning("metering_waits", error=error.message)
+                await self._again()
+            except Exception:
+                self._failed = "metering failed; the log says why"
+                log.exception("metering_failed")
+                await self._again()
+            else:
+                self._failed = None
+
+    async def check(self) -> str | None:
+        """Return what went wrong the last time."""
+        return self._failed
+
+    async def _again(self) -> None:
+        await asyncio.sleep(RESTART_AFTER_S)
+        self._news.set()
+
+
+async def check_database(database: Database) -> str | None:
+    """Return what is wrong with the database, None when all is well."""
+    try:
+        await database.ping()
+        revision = await current(database.engine)
+    except StoreUnavailable:
+        return "cannot be reached"
+    if revision != head():
+        return f"is at schema {revision}, not {head()}: run solarrally migrate"
+    return None
+
+
+async def _check_broker(ingest: MqttIngest) -> str | None:
+    return None if ingest.connected else "not connected"
+
+
+async def _kept_up(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """Start a part again should it ever fall over: the others must not go on without it."""
+    while True:
+        try:
+            await run()
+        except Exception:
+            log.exception("part_failed", part=name)
+        await asyncio.sleep(RESTART_AFTER_S)
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

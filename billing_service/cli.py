@@ -1,0 +1,310 @@
+"""The command line: ``solarrally``.
+
+Exits 0 when all went well, 1 when it could not be done, 2 when what was given cannot be used.
+Errors are one line each, on standard error.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from billing_service import app as service
+from billing_service.adapters.db import migrate as migrate_database
+from billing_service.adapters.db.migrate import MigrationFailed, current
+from billing_service.adapters.ocpi import tariff_from_dict, tariff_to_dict
+from billing_service.adapters.passwords import Argon2Passwords
+from billing_service.adapters.rate_command import RateRefused, rate_files
+from billing_service.adapters.tokens import KeyUnusable
+from billing_service.api.application import create_api
+from billing_service.api.deps import Services
+from billing_service.domain.errors import DomainError, InvalidInput, TariffInvalid
+from billing_service.logs import set_up_logs
+from billing_service.services.audit import Console
+from billing_service.services.ports import Role
+from billing_service.services.tariffs import Tariffs
+from billing_service.services.users import MIN_PASSWORD_CHARS, Users
+from billing_service.settings import Settings, SettingsInvalid, load_settings
+
+app = typer.Typer(
+    name="solarrally",
+    help="Charging sessions, tariffs and bills.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+users = typer.Typer(help="People who sign in.", no_args_is_help=True)
+tariffs = typer.Typer(help="What charging costs.", no_args_is_help=True)
+app.add_typer(users, name="user")
+app.add_typer(tariffs, name="tariff")
+
+PasswordStdin = Annotated[
+    bool,
+    typer.Option("--password-stdin", help="Read the password from standard input."),
+]
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+) -> None:
+    """Run the service: bring the database up to date, then API and ingest in one process."""
+    settings = _settings()
+    given = {"host": host, "port": port}
+    settings = settings.model_copy(
+        update={name: value for name, value in given.items() if value is not None}
+    )
+    set_up_logs(settings.log_level, json=settings.log_json)
+
+    async def started(services: Services) -> None:
+        if not await services.users.any_admin():
+            typer.echo(
+                "There is no admin yet. Make one: solarrally user add NAME --role admin",
+                err=True,
+            )
+
+    _run(service.serve(settings, started))
+
+
+@app.command()
+def migrate(
+    to: Annotated[
+        str, typer.Option(help="A revision, 'head', or 'base' to drop everything.")
+    ] = "head",
+) -> None:
+    """Bring the database's schema up to date, or to another revision."""
+    settings = _settings()
+
+    async def work() -> None:
+        async with service.open_database(settings, service.utc_now) as database:
+            await migrate_database(
+                database.engine, to, timescaledb=settings.timescaledb
+            )
+            typer.echo(f"The database is at {await current(database.engine)}.")
+
+    _run(work())
+
+
+@app.command()
+def maintain() -> None:
+    """Sum frames up by hour and day, and drop those past their retention time, now.
+
+    The service does so by itself every few minutes.
+    """
+    settings = _settings()
+
+    async def work() -> None:
+        async with service.open_database(settings, service.utc_now) as database:
+            await migrate_database(database.engine, timescaledb=settings.timescaledb)
+            done = await service.maintenance(
+                settings, database, service.utc_now
+            ).run_once()
+        typer.echo(f"Summed up {done.hours} hours and {done.days} days.")
+        if settings.frames_kept_days:
+            frames = "chunks of old" if done.dropped is None else f"{done.dropped}"
+            typer.echo(f"Settled {done.settled} sessions; dropped {frames} frames.")
+
+    _run(work())
+
+
+@app.command()
+def openapi() -> None:
+    """Print the API's description (OpenAPI)."""
+    typer.echo(json.dumps(create_api().openapi(), indent=2))
+
+
+@app.command()
+def rate(
+    tariff: Annotated[Path, typer.Option(help="An OCPI 2.2.1 Tariff as JSON.")],
+    cdr: Annotated[Path, typer.Option(help="The session as an OCPI CDR in JSON.")],
+) -> None:
+    """Rate a session by a tariff, both from files; no database is needed."""
+    try:
+        rated = rate_files(tariff, cdr)
+    except RateRefused as refused:
+        _fail(2, *refused.problems)
+    typer.echo(json.dumps(rated, indent=2, ensure_ascii=False))
+
+
+@users.command("add")
+def user_add(
+    name: Annotated[str, typer.Argument(help="The name to sign in with.")],
+    role: Annotated[Role, typer.Option(help="What they may do.")] = Role.USER,
+    password_stdin: PasswordStdin = False,
+    full_name: Annotated[str, typer.Option(help="As printed on bills.")] = "",
+    email: Annotated[str | None, typer.Option(help="As printed on bills.")] = None,
+    address: Annotated[
+        list[str] | None, typer.Option(help="A line as printed on bills; repeatable.")
+    ] = None,
+) -> None:
+    """Make a user."""
+    password = _new_password(password_stdin=password_stdin)
+
+    async def work() -> None:
+        async with _users() as people:
+            user = await people.add(
+                Console(),
+                name=name,
+                role=role,
+                password=password,
+                full_name=full_name,
+                email=email,
+                address=tuple(address or ()),
+            )
+        typer.echo(f"Made {user.role.value} {user.name}.")
+
+    _run(work())
+
+
+@users.command("list")
+def user_list() -> None:
+    """List all users."""
+
+    async def work() -> None:
+        async with _users() as people:
+            for user in await people.all():
+                state = "" if user.active else "  (inactive)"
+                typer.echo(
+                    f"{user.name}  {user.role.value}  {user.full_name}{state}".rstrip()
+                )
+
+    _run(work())
+
+
+@users.command("passwd")
+def user_passwd(
+    name: Annotated[str, typer.Argument(help="Whose password.")],
+    password_stdin: PasswordStdin = False,
+) -> None:
+    """Set a new password; every token issued before is void."""
+    password = _new_password(password_stdin=password_stdin)
+
+    async def work() -> None:
+        async with _users() as people:
+            user = await people.by_name(name)
+            await people.set_password(Console(), user.id, password)
+        typer.echo(f"Set the password of {user.name}.")
+
+    _run(work())
+
+
+@tariffs.command("set")
+def tariff_set(
+    file: Annotated[
+        Path, typer.Argument(help="An OCPI Tariff as JSON; see docs for 'source'.")
+    ],
+) -> None:
+    """Store a tariff as the next version of its id. Sessions keep the one they began with."""
+    data = _read_json(file)
+
+    async def work() -> None:
+        async with _tariffs() as service_:
+            stored = await service_.set(Console(), tariff_from_dict(data))
+        for path, text in stored.warnings:
+            typer.echo(f"warning: {path}: {text}", err=True)
+        what = "Stored" if stored.new else "Already stored:"
+        typer.echo(f"{what} {stored.tariff.id} version {stored.tariff.version}.")
+
+    _run(work())
+
+
+@tariffs.command("show")
+def tariff_show(
+    tariff_id: Annotated[str | None, typer.Argument(help="One tariff only.")] = None,
+) -> None:
+    """Print the newest version of each tariff, or of one, as OCPI JSON."""
+
+    async def work() -> None:
+        async with _tariffs() as service_:
+            if tariff_id is None:
+                shown: Any = [tariff_to_dict(each) for each in await service_.all()]
+            else:
+                shown = tariff_to_dict(await service_.latest(tariff_id))
+        typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+
+    _run(work())
+
+
+# -- parts -----------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _users() -> AsyncIterator[Users]:
+    settings = _settings()
+    async with service.open_database(settings, service.utc_now) as database:
+        await migrate_database(database.engine, timescaledb=settings.timescaledb)
+        yield Users(database.write, database.read, service.utc_now, Argon2Passwords())
+
+
+@asynccontextmanager
+async def _tariffs() -> AsyncIterator[Tariffs]:
+    settings = _settings()
+    async with service.open_database(settings, service.utc_now) as database:
+        await migrate_database(database.engine, timescaledb=settings.timescaledb)
+        yield Tariffs(
+            database.write,
+            database.read,
+            service.utc_now,
+            currency=settings.currency,
+        )
+
+
+def _settings() -> Settings:
+    try:
+        return load_settings()
+    except SettingsInvalid as error:
+        _fail(2, *str(error).splitlines())
+
+
+def _new_password(*, password_stdin: bool) -> str:
+    if password_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    if not sys.stdin.isatty():
+        _fail(2, "there is no terminal to ask for the password: use --password-stdin")
+    password: str = typer.prompt(
+        f"Password (at least {MIN_PASSWORD_CHARS} characters)",
+        hide_input=True,
+        confirmation_prompt=True,
+    )
+    return password
+
+
+def _read_json(file: Path) -> object:
+    try:
+        return json.loads(file.read_text("utf-8-sig"), parse_float=Decimal)
+    except OSError as error:
+        _fail(2, f"{file}: cannot be read: {error.strerror or error}")
+    except (ValueError, RecursionError) as error:
+        _fail(2, f"{file}: is not JSON: {error}")
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end; say errors in a line each."""
+    try:
+        asyncio.run(work)
+    except (InvalidInput, TariffInvalid) as error:
+        _fail(2, *(f"{path}: {text}" for path, text in error.problems))
+    except (
+        MigrationFailed,
+        KeyUnusable,
+        SettingsInvalid,
+        service.AddressUnusable,
+    ) as error:
+        _fail(1, str(error))
+    except DomainError as error:
+        _fail(1, error.message)
+    except OSError as error:
+        _fail(1, str(error))
+
+
+def _fail(code: int, *lines: str) -> NoReturn:
+    for line in lines:
+        typer.echo(f"error: {line}", err=True)
+    raise typer.Exit(code)

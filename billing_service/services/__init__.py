@@ -1,0 +1,1 @@
+"""Use cases. They speak to the world through the protocols in ``ports`` only."""

@@ -1,0 +1,62 @@
+"""Who does something, and what of it is kept for good."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from billing_service.services.ports import Role, User, Viewer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who asks for something to be done. ``address`` is the network address it came from."""
+
+    user_id: str
+    name: str
+    role: Role
+    address: str | None = None
+
+    @property
+    def viewer(self) -> Viewer:
+        """What they may see."""
+        return Viewer(self.user_id, self.role)
+
+    @property
+    def label(self) -> str:
+        """How the audit log names them: the id stays when the name changes."""
+        return f"user:{self.user_id} ({self.name})"
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """Whoever has a shell on the machine: the command line."""
+
+    label: str = "console"
+    address: str | None = None
+
+
+type Author = Actor | Console
+
+
+def user_facts(user: User) -> dict[str, Any]:
+    """Return what the log may keep of a user: no password hash."""
+    facts = asdict(user)
+    del facts["password_hash"]
+    return plain(facts)
+
+
+def plain(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return facts as JSON has them: times and decimals as text."""
+    return {name: _plain(value) for name, value in facts.items()}
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, tuple | list | frozenset | set):
+        return [_plain(each) for each in value]
+    if isinstance(value, dict):
+        return plain(value)
+    return str(value)

@@ -1,0 +1,182 @@
+"""What becomes of issued bills: paid, or taken back by a credit note."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from billing_service.domain.bill import Bill, BillKind, BillRecord, BillStatus
+from billing_service.domain.billing import credit_note
+from billing_service.domain.errors import Conflict, InvalidInput
+from billing_service.domain.frame import NO_BOOT, to_ms
+from billing_service.domain.session import Session, SessionFlag
+from billing_service.services.audit import Actor
+from billing_service.services.billing import BillingSettings, chart_of
+from billing_service.services.ports import (
+    BillQuery,
+    BillRenderer,
+    Clock,
+    Mark,
+    OpenReadUnitOfWork,
+    OpenUnitOfWork,
+    Page,
+    UnitOfWork,
+    Viewer,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Credited:
+    """A credit note, and the sessions that it freed to be billed anew."""
+
+    note: Bill
+    sessions: tuple[Session, ...]
+
+
+class Bills:
+    """Lists issued bills, notes payments and issues credit notes."""
+
+    def __init__(
+        self,
+        open_uow: OpenUnitOfWork,
+        open_read: OpenReadUnitOfWork,
+        clock: Clock,
+        render: BillRenderer,
+        settings: BillingSettings,
+    ) -> None:
+        """Take what it works with."""
+        self._open_uow = open_uow
+        self._open_read = open_read
+        self._clock = clock
+        self._render = render
+        self._settings = settings
+
+    async def page(self, query: BillQuery, viewer: Viewer) -> Page[BillRecord]:
+        """Return one page of the viewer's bills and credit notes, newest first."""
+        async with self._open_read() as read:
+            return await read.bills.page(query, viewer)
+
+    async def get(self, number: str, viewer: Viewer) -> BillRecord:
+        """Return one. Raises NotFound, also for another's."""
+        async with self._open_read() as read:
+            return await read.bills.get(number, viewer)
+
+    async def pdf(self, number: str, viewer: Viewer) -> tuple[Bill, bytes]:
+        """Return a bill or credit note as PDF. Raises NotFound."""
+        async with self._open_read() as read:
+            bill = (await read.bills.get(number, viewer)).bill
+            chart = await chart_of(read, bill)
+        return bill, await asyncio.to_thread(self._render, bill, chart)
+
+    async def pay(
+        self, actor: Actor, number: str, *, paid_on: date | None, reference: str
+    ) -> BillRecord:
+        """Note that a bill was paid in full, today unless ``paid_on`` says when.
+
+        Raises NotFound, Conflict, InvalidInput.
+        """
+        today = _today(self._clock, self._settings)
+        async with self._open_uow() as uow:
+            record = await uow.bills.get(number, actor.viewer)
+            if record.bill.kind is BillKind.CREDIT_NOTE:
+                raise Conflict(f"{number} is a credit note: nobody pays it.")
+            if record.status is not BillStatus.ISSUED:
+                raise Conflict(f"Bill {number} is {record.status} already.")
+            day = paid_on or today
+            if day > today:
+                raise InvalidInput(("paid_on", "lies in the future"))
+            if day < record.bill.issued_on:
+                raise InvalidInput(("paid_on", "lies before the day of issue"))
+            await uow.bills.pay(number, paid_on=day, reference=reference)
+            await uow.audit.add(
+                at=self._clock(),
+                actor=actor.label,
+                action="bill.pay",
+                subject=f"bill:{number}",
+                after={"paid_on": day.isoformat(), "reference": reference},
+                address=actor.address,
+            )
+            paid = await uow.bills.get(number, actor.viewer)
+            await uow.commit()
+        return paid
+
+    async def credit(self, actor: Actor, number: str, *, reason: str) -> BillRecord:
+        """Take a bill back by a credit note; its sessions can be billed anew.
+
+        Sessions that frames came late for are metered again. Raises NotFound, Conflict.
+        """
+        async with self._open_uow() as uow:
+            credited = await take_back(
+                uow, self._clock, self._settings, actor, number, reason
+            )
+            await uow.marks.add(
+                [
+                    _mark(session)
+                    for session in credited.sessions
+                    if SessionFlag.LATE_FRAMES in session.flags
+                ]
+            )
+            record = await uow.bills.get(credited.note.number, actor.viewer)
+            await uow.commit()
+        return record
+
+
+async def take_back(
+    uow: UnitOfWork,
+    clock: Clock,
+    settings: BillingSettings,
+    actor: Actor,
+    number: str,
+    reason: str,
+) -> Credited:
+    """Issue a bill's credit note in the transaction at hand. Raises NotFound, Conflict."""
+    record = await uow.bills.get(number, actor.viewer)
+    if record.credited_by is not None:
+        raise Conflict(f"Bill {number} was taken back by {record.credited_by} already.")
+    if record.bill.kind is BillKind.CREDIT_NOTE:
+        raise Conflict(f"{number} is a credit note and cannot be taken back.")
+    today = _today(clock, settings)
+    note = await uow.bills.credit(
+        record,
+        lambda credit_number: credit_note(
+            record.bill, number=credit_number, issued_on=today
+        ),
+        series=settings.credit_series,
+        year=today.year,
+        reason=reason,
+    )
+    sessions = [
+        await uow.sessions.get(each.session_id, actor.viewer)
+        for each in record.bill.sessions
+    ]
+    await uow.audit.add(
+        at=clock(),
+        actor=actor.label,
+        action="bill.credit",
+        subject=f"bill:{number}",
+        before={"status": record.status.value, "total": str(record.bill.total)},
+        after={
+            "credit_note": note.number,
+            "reason": reason,
+            "session_ids": [session.id for session in sessions],
+        },
+        address=actor.address,
+    )
+    return Credited(note, tuple(sessions))
+
+
+def _today(clock: Clock, settings: BillingSettings) -> date:
+    return clock().astimezone(ZoneInfo(settings.time_zone)).date()
+
+
+def _mark(session: Session) -> Mark:
+    """Have metering look at a session again, from its first frame."""
+    inferred = SessionFlag.INFERRED in session.flags
+    return Mark(
+        station_id=session.station_id,
+        session=None if inferred else session.station_session,
+        boot=NO_BOOT,
+        seq=0,
+        from_ms=to_ms(session.started_at),
+        to_ms=to_ms(session.last_frame_at or session.started_at),
+    )

@@ -1,0 +1,170 @@
+"""Keep what stations send: one batch, one transaction, every frame exactly once."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from billing_service.domain.frame import NO_BOOT, Frame, SessionEvent
+from billing_service.services.ports import (
+    Clock,
+    Mark,
+    OpenUnitOfWork,
+    Rejected,
+    Station,
+    UnitOfWork,
+)
+
+DEFAULT_MAX_POWER_W = 22_000
+"""A three-phase wallbox; used until a station has told its own rating."""
+
+
+@dataclass(slots=True)
+class News:
+    """The last state, info and status heard from one station within a batch."""
+
+    info: dict[str, Any] | None = None
+    state: dict[str, Any] | None = None
+    online: bool | None = None
+
+
+@dataclass(slots=True)
+class Batch:
+    """Messages that are stored together. Already checked against the contract."""
+
+    frames: list[Frame] = field(default_factory=list)
+    events: list[SessionEvent] = field(default_factory=list)
+    news: dict[str, News] = field(default_factory=dict)
+    rejected: list[Rejected] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to store."""
+        return bool(self.frames or self.events or self.news or self.rejected)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What a batch added. ``duplicates`` counts frames that were known already."""
+
+    new: tuple[Frame, ...]
+    duplicates: int
+    events: int
+    rejected: int
+
+    @property
+    def frames(self) -> int:
+        """How many frames were new."""
+        return len(self.new)
+
+
+class Ingest:
+    """Stores batches and notes which sessions have to be metered again."""
+
+    def __init__(
+        self, open_uow: OpenUnitOfWork, clock: Clock, *, time_zone: str
+    ) -> None:
+        """Take what it works with; ``time_zone`` is that of stations heard for the first time."""
+        self._open_uow = open_uow
+        self._clock = clock
+        self._time_zone = time_zone
+
+    async def store(self, batch: Batch) -> Stored:
+        """Store a batch in one transaction; when this returns it is durable.
+
+        The same batch twice stores nothing the second time.
+        """
+        now = self._clock()
+        async with self._open_uow() as uow:
+            frames = await uow.frames.add(batch.frames, now) if batch.frames else []
+            events = await uow.events.add(batch.events, now) if batch.events else []
+            if batch.rejected:
+                await uow.rejected.add(batch.rejected)
+            await self._note_stations(uow, batch)
+            marks = _marks(frames, events)
+            if marks:
+                await uow.marks.add(marks)
+            await uow.commit()
+        return Stored(
+            new=tuple(frames),
+            duplicates=len(batch.frames) - len(frames),
+            events=len(events),
+            rejected=len(batch.rejected),
+        )
+
+    async def _note_stations(self, uow: UnitOfWork, batch: Batch) -> None:
+        now = self._clock()
+        heard = dict.fromkeys(
+            [f.station_id for f in batch.frames] + [e.station_id for e in batch.events]
+        )
+        for station_id in dict.fromkeys([*heard, *batch.news]):
+            known = await uow.stations.get(station_id)
+            station = known or Station(
+                id=station_id,
+                name=station_id,
+                time_zone=self._time_zone,
+                max_power_w=DEFAULT_MAX_POWER_W,
+                first_seen_at=now,
+            )
+            news = batch.news.get(station_id, News())
+            # A retained message or a last will is no sign of life.
+            alive = station_id in heard or news.online is True
+            station = replace(
+                station,
+                last_seen_at=now if alive else station.last_seen_at,
+                online=station.online if news.online is None else news.online,
+                state=news.state or station.state,
+            )
+            if news.info is not None:
+                station = _with_info(station, news.info)
+            if station != known:
+                await uow.stations.save(station)
+
+
+def _with_info(station: Station, info: dict[str, Any]) -> Station:
+    """Take a station's own name and rating, unless an admin has named it."""
+    name = station.name
+    if name == station.id and isinstance(info.get("name"), str):
+        name = info["name"]
+    return replace(
+        station,
+        info=info,
+        name=name,
+        max_power_w=_rating_w(info) or station.max_power_w,
+    )
+
+
+def _rating_w(info: dict[str, Any]) -> int | None:
+    """Return the most power a station can deliver: phases · U · I (IEC 61851-1 rating)."""
+    try:
+        rating = info["phases"] * info["voltage_v"] * info["max_current_a"]
+    except KeyError, TypeError:
+        return None
+    return round(rating) if isinstance(rating, int | float) and rating > 0 else None
+
+
+def _marks(frames: Iterable[Frame], events: Iterable[SessionEvent]) -> list[Mark]:
+    """Return one mark for each session that got something new."""
+    new: dict[tuple[str, str | None], list[Frame]] = {}
+    for frame in frames:
+        new.setdefault((frame.station_id, frame.session), []).append(frame)
+    marks = {}
+    for (station_id, session), of in new.items():
+        boot, seq = min((frame.boot, frame.seq) for frame in of)
+        marks[station_id, session] = Mark(
+            station_id=station_id,
+            session=session,
+            boot=boot,
+            seq=seq,
+            from_ms=min(frame.at_ms for frame in of),
+            to_ms=max(frame.at_ms for frame in of),
+        )
+    for event in events:
+        # Lower than every frame's key: an event asks for the whole session anew.
+        marks[event.station_id, event.session] = Mark(
+            station_id=event.station_id,
+            session=event.session,
+            boot=NO_BOOT,
+            seq=0,
+            from_ms=event.started_at_ms or event.at_ms,
+            to_ms=event.at_ms,
+        )
+    return list(marks.values())

@@ -1,0 +1,557 @@
+"""Turn stored frames into sessions: plug-in to unplug, energy by source, charging periods.
+
+Works off the marks that ingest leaves behind. A running session is folded frame by frame; one
+that got frames late, an event, or a visit by another process is folded anew from the store. The
+result is the same whatever came first.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, time, timedelta
+from decimal import Decimal
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from billing_service.domain.cdr import Cdr
+from billing_service.domain.clock import next_boundary
+from billing_service.domain.frame import EventType, Frame, SessionEvent, from_ms, to_ms
+from billing_service.domain.metering import (
+    CHARGING_FROM_MW,
+    Metered,
+    MeteringRules,
+    SessionMeter,
+)
+from billing_service.domain.rating import rate
+from billing_service.domain.session import Session, SessionFlag, SessionStatus
+from billing_service.domain.tariff import Tariff
+from billing_service.services.ports import (
+    Clock,
+    LiveBus,
+    LiveUpdate,
+    Mark,
+    OpenUnitOfWork,
+    Station,
+    UnitOfWork,
+)
+
+log = structlog.get_logger(__name__)
+
+ENDED_BY_ADMIN = "ended_by_admin"
+"""``end_reason`` of a session that a person ended: frames that come later do not open it again."""
+
+_RATING_MARGIN = Decimal("1.1")
+_PERIODS_SAVED_EVERY = timedelta(seconds=10)
+_LIVE_FRAMES_AT_MOST = 50
+_CLAIM_HOLDS = timedelta(minutes=15)
+"""Who asked for a charge drives the session that appears within this time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeteringSettings:
+    """What an installation may set.
+
+    ``max_gap``: no power is integrated across more. ``idle``: a session without a name ends when
+    no power has flowed for so long. ``tolerance``: see MeteringRules.
+    """
+
+    max_gap: timedelta = timedelta(seconds=60)
+    idle: timedelta = timedelta(minutes=10)
+    tolerance: Decimal = Decimal("0.05")
+
+
+@dataclass(slots=True)
+class _Running:
+    """A running session's fold, kept between two rounds."""
+
+    meter: SessionMeter
+    periods: int = 0
+    saved_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What a round made of one session."""
+
+    session: Session
+    metered: Metered | None
+    new: list[Frame]
+
+
+class Metering:
+    """Brings sessions up to date with the frames that are stored."""
+
+    def __init__(
+        self,
+        open_uow: OpenUnitOfWork,
+        clock: Clock,
+        bus: LiveBus,
+        settings: MeteringSettings,
+    ) -> None:
+        """Take what it works with."""
+        self._open_uow = open_uow
+        self._clock = clock
+        self._bus = bus
+        self._settings = settings
+        self._running: dict[str, _Running] = {}
+
+    async def run_once(self) -> int:
+        """Meter every station that has something new; return how many there were."""
+        async with self._open_uow() as uow:
+            stations = await uow.marks.waiting()
+        for station_id in stations:
+            await self.meter_station(station_id)
+        return len(stations)
+
+    async def meter_station(self, station_id: str) -> None:
+        """Bring one station's sessions up to date, in one transaction."""
+        try:
+            async with self._open_uow() as uow:
+                marks = await uow.marks.take(station_id)
+                if not marks:
+                    return
+                station = await uow.stations.get(station_id)
+                # Ingest stores the station with its first marks.
+                assert station is not None
+                outcomes = await self._sessions(uow, station, marks)
+                await uow.commit()
+        except BaseException:
+            # What was folded was not stored: fold it anew next time.
+            self._running.clear()
+            raise
+        for outcome in outcomes:
+            if outcome.session.status is not SessionStatus.ACTIVE:
+                self._running.pop(outcome.session.id, None)
+            self._tell(outcome, station.time_zone)
+
+    async def end_idle(self) -> int:
+        """End inferred sessions of stations that have fallen silent; return how many."""
+        now = self._clock()
+        ended = 0
+        async with self._open_uow() as uow:
+            for session in await uow.sessions.all_open():
+                station = await uow.stations.get(session.station_id)
+                silent_since = station.last_seen_at if station else None
+                if (
+                    SessionFlag.INFERRED in session.flags
+                    and silent_since is not None
+                    and now - silent_since > self._settings.idle
+                ):
+                    self._running.pop(session.id, None)
+                    await uow.sessions.save(
+                        _ended(session, session.last_frame_at, "idle")
+                    )
+                    ended += 1
+            await uow.commit()
+        return ended
+
+    # -- the sessions of one station -------------------------------------------------------------
+
+    async def _sessions(
+        self, uow: UnitOfWork, station: Station, marks: Sequence[Mark]
+    ) -> list[_Outcome]:
+        named: dict[str, tuple[int, int]] = {}
+        for mark in marks:
+            if mark.session:
+                key = (mark.boot, mark.seq)
+                named[mark.session] = min(key, named.get(mark.session, key))
+        outcomes = [
+            await self._named(uow, station, name, lowest)
+            for name, lowest in named.items()
+        ]
+        if unnamed := [mark for mark in marks if mark.session is None]:
+            outcomes += await self._inferred(uow, station, unnamed)
+        # A frame that names another session, or none, tells that earlier ones have ended.
+        since = min(mark.from_ms for mark in marks)
+        candidates = await uow.sessions.open_at(station.id)
+        candidates += await uow.sessions.ended_by_frames(station.id, since)
+        for session in candidates:
+            if (
+                session.station_session not in named
+                and SessionFlag.INFERRED not in session.flags
+            ):
+                outcomes.append(
+                    await self._named(uow, station, session.station_session, None)
+                )
+        return outcomes
+
+    async def _named(
+        self,
+        uow: UnitOfWork,
+        station: Station,
+        name: str,
+        lowest: tuple[int, int] | None,
+    ) -> _Outcome:
+        """Bring a session that the station named up to date; ``lowest`` is its first new frame."""
+        events = await uow.events.of_session(station.id, name)
+        started = _start_of(events)
+        ended = _end_of(events)
+        session = await uow.sessions.named(station.id, name)
+        if session is not None and session.settled:
+            return await self._settled(uow, session)
+        if session is None:
+            session = await self._new(uow, station, name, started)
+        session = await self._with_tariff(uow, session)
+        running = self._running.get(session.id)
+        if not _can_go_on(running, session, lowest, ended):
+            running = None
+        meter = (
+            running.meter if running else SessionMeter(self._rules(station, session))
+        )
+        if running is None and started is not None:
+            meter.open_with(started)
+        new: list[Frame] = []
+        async for frame in uow.frames.of_session(
+            station.id, name, after=meter.last_key if running else None
+        ):
+            meter.add(frame)
+            new.append(frame)
+        if ended is not None:
+            meter.close_with(ended)
+        metered = meter.result()
+        session = _with_metered(session, metered, started, events)
+        session = await self._with_end(uow, session, meter, ended)
+        await self._save(uow, session, metered, meter)
+        return _Outcome(session, metered, new)
+
+    async def _with_end(
+        self,
+        uow: UnitOfWork,
+        session: Session,
+        meter: SessionMeter,
+        ended: SessionEvent | None,
+    ) -> Session:
+        """Say whether and when the session ended: by its event, or by a later frame without it."""
+        if session.end_reason == ENDED_BY_ADMIN:
+            return session
+        if ended is not None:
+            return _ended(
+                session, from_ms(ended.at_ms), ended.reason or ended.type.value
+            )
+        if meter.last_key is not None:
+            other = await uow.frames.next_other(
+                session.station_id, session.station_session, meter.last_key
+            )
+            if other is not None:
+                return _ended(session, other.at, None)
+        status = SessionStatus.ACTIVE if session.frames else SessionStatus.PENDING
+        return replace(session, status=status, ended_at=None, end_reason=None)
+
+    async def _settled(self, uow: UnitOfWork, session: Session) -> _Outcome:
+        """Leave a settled session as it is; say that something came late."""
+        if SessionFlag.LATE_FRAMES not in session.flags:
+            log.warning("late_frames", session_id=session.id, bill_id=session.bill_id)
+            session = replace(session, flags=session.flags | {SessionFlag.LATE_FRAMES})
+            await uow.sessions.save(session)
+        return _Outcome(session, None, [])
+
+    # -- stations that name no sessions ------------------------------------------------------------
+
+    async def _inferred(
+        self, uow: UnitOfWork, station: Station, marks: Sequence[Mark]
+    ) -> list[_Outcome]:
+        """Find sessions by their power: open when it flows, ended when none has for the idle time."""
+        idle_ms = round(self._settings.idle.total_seconds() * 1000)
+        low = min(mark.from_ms for mark in marks) - idle_ms
+        high = max(mark.to_ms for mark in marks) + idle_ms
+        spans: list[list[int]] = []
+        async for frame in uow.frames.unnamed(station.id, low, high):
+            if frame.power_mw < CHARGING_FROM_MW:
+                continue
+            if spans and frame.at_ms - spans[-1][1] <= idle_ms:
+                spans[-1][1] = max(spans[-1][1], frame.at_ms)
+            else:
+                spans.append([frame.at_ms, frame.at_ms])
+        newest = await uow.frames.last(station.id)
+        heard_ms = max(high - idle_ms, newest.at_ms if newest else 0)
+        outcomes = []
+        touched: set[str] = set()
+        for start, end in spans:
+            near = []
+            for session in await uow.sessions.inferred_near(
+                station.id, start - idle_ms, end + idle_ms
+            ):
+                last_ms = await self._last_power_ms(uow, session)
+                if (
+                    start - last_ms <= idle_ms
+                    and to_ms(session.started_at) - end <= idle_ms
+                ):
+                    near.append(session)
+                    touched.add(session.id)
+            outcomes.append(
+                await self._span(uow, station, near, (start, end), heard_ms)
+            )
+        for session in await uow.sessions.open_at(station.id):
+            # Frames that are no part of what runs may end it.
+            if SessionFlag.INFERRED in session.flags and session.id not in touched:
+                span = (
+                    to_ms(session.started_at),
+                    await self._last_power_ms(uow, session),
+                )
+                if heard_ms > span[1] + idle_ms:
+                    outcomes.append(
+                        await self._span(uow, station, [session], span, heard_ms)
+                    )
+        return outcomes
+
+    async def _last_power_ms(self, uow: UnitOfWork, session: Session) -> int:
+        """Return when power last flowed in an inferred session, ms."""
+        running = self._running.get(session.id)
+        last = running.meter.last_power_ms if running else None
+        if last is None:
+            last = start = to_ms(session.started_at)
+            end = to_ms(session.last_frame_at or session.started_at)
+            async for frame in uow.frames.unnamed(session.station_id, start, end):
+                if frame.power_mw >= CHARGING_FROM_MW:
+                    last = frame.at_ms
+        return last
+
+    async def _span(
+        self,
+        uow: UnitOfWork,
+        station: Station,
+        near: Sequence[Session],
+        span: tuple[int, int],
+        heard_ms: int,
+    ) -> _Outcome:
+        """Make one session of a stretch of power and the sessions it touches."""
+        settled = [session for session in near if session.settled]
+        if settled:
+            return await self._settled(uow, settled[0])
+        start, end = span
+        for session in near:
+            start = min(start, to_ms(session.started_at))
+            end = max(end, await self._last_power_ms(uow, session))
+        for merged in near[1:]:
+            self._running.pop(merged.id, None)
+            await uow.sessions.delete(merged.id)
+        session = (
+            near[0] if near else await self._new(uow, station, f"power-{start}", None)
+        )
+        started_at = from_ms(start)
+        running = (
+            self._running.get(session.id) if started_at == session.started_at else None
+        )
+        session = await self._with_tariff(uow, replace(session, started_at=started_at))
+        if running is not None and running.meter.frames != session.frames:
+            running = None
+        meter = (
+            running.meter if running else SessionMeter(self._rules(station, session))
+        )
+        new: list[Frame] = []
+        idle_ms = round(self._settings.idle.total_seconds() * 1000)
+        until = end + round(self._settings.max_gap.total_seconds() * 1000)
+        last_ms = meter.last_ms
+        async for frame in uow.frames.unnamed(
+            station.id, start if last_ms is None else last_ms + 1, until
+        ):
+            meter.add(frame)
+            new.append(frame)
+        metered = meter.result()
+        session = _with_metered(session, metered, None, [])
+        session = replace(
+            session, started_at=started_at, flags=session.flags | {SessionFlag.INFERRED}
+        )
+        if session.end_reason != ENDED_BY_ADMIN:
+            if heard_ms > end + idle_ms:
+                session = _ended(session, session.last_frame_at, "idle")
+            else:
+                session = replace(
+                    session, status=SessionStatus.ACTIVE, ended_at=None, end_reason=None
+                )
+        await self._save(uow, session, metered, meter)
+        return _Outcome(session, metered, new)
+
+    # -- parts ------------------------------------------------------------------------------------
+
+    async def _new(
+        self, uow: UnitOfWork, station: Station, name: str, started: SessionEvent | None
+    ) -> Session:
+        claimed = await uow.stations.take_claim(
+            station.id, self._clock() - _CLAIM_HOLDS
+        )
+        return Session(
+            id=str(uuid4()),
+            station_id=station.id,
+            station_session=name,
+            user_id=claimed or station.user_id,
+            status=SessionStatus.PENDING,
+            started_at=from_ms(_started_ms(started)) if started else self._clock(),
+        )
+
+    async def _with_tariff(self, uow: UnitOfWork, session: Session) -> Session:
+        """Freeze the tariff in force at the start, once there is one."""
+        if session.tariff is not None:
+            return session
+        tariff = await uow.tariffs.in_force(
+            session.started_at, station_id=session.station_id, user_id=session.user_id
+        )
+        return replace(session, tariff=tariff)
+
+    def _rules(self, station: Station, session: Session) -> MeteringRules:
+        power, current = _thresholds(session.tariff)
+        return MeteringRules(
+            max_gap_ms=round(self._settings.max_gap.total_seconds() * 1000),
+            max_power_mw=int(station.max_power_w * _RATING_MARGIN * 1000),
+            tolerance=self._settings.tolerance,
+            next_boundary=_Boundaries(session, station.time_zone),
+            power_steps_mw=power,
+            current_steps_ma=current,
+        )
+
+    async def _save(
+        self, uow: UnitOfWork, session: Session, metered: Metered, meter: SessionMeter
+    ) -> None:
+        await uow.sessions.save(session)
+        now = self._clock()
+        running = self._running.get(session.id)
+        if running is None or running.meter is not meter:
+            running = self._running[session.id] = _Running(meter)
+        if (
+            session.status is not SessionStatus.ACTIVE
+            or running.periods != len(metered.periods)
+            or running.saved_at is None
+            or now - running.saved_at >= _PERIODS_SAVED_EVERY
+        ):
+            await uow.sessions.save_periods(session.id, metered.periods)
+            running.periods, running.saved_at = len(metered.periods), now
+
+    def _tell(self, outcome: _Outcome, time_zone: str) -> None:
+        """Hand what is new to those who watch the session."""
+        session = outcome.session
+        if not self._bus.wanted(session.id):
+            return
+        cost = running_cost(session, outcome.metered, time_zone)
+        frames: list[Frame | None] = [*outcome.new[-_LIVE_FRAMES_AT_MOST:]]
+        for frame in frames or [None]:
+            self._bus.publish(
+                LiveUpdate(session=session, frame=frame, running_cost=cost)
+            )
+
+
+def running_cost(
+    session: Session, metered: Metered | None, time_zone: str
+) -> Cdr | None:
+    """Return what a session has cost so far; None without a tariff or anything metered."""
+    if session.tariff is None or metered is None or not metered.periods:
+        return None
+    return rate(
+        metered.periods,
+        session.tariff,
+        time_zone,
+        started_at=metered.periods[0].started_at,
+        ended_at=metered.periods[-1].ended_at,
+    )
+
+
+class _Boundaries:
+    """When the price may change: at the tariff's boundaries and at local midnight."""
+
+    def __init__(self, session: Session, time_zone: str) -> None:
+        self._tariff = session.tariff
+        self._started_at = session.started_at
+        self._zone = ZoneInfo(time_zone)
+
+    def __call__(self, after_ms: int) -> int:
+        after = from_ms(after_ms)
+        tomorrow = after.astimezone(self._zone).date() + timedelta(days=1)
+        midnight = to_ms(datetime.combine(tomorrow, time.min, self._zone))
+        if self._tariff is None:
+            return midnight
+        changes = next_boundary(
+            self._tariff, after, self._zone, session_started_at=self._started_at
+        )
+        return midnight if changes is None else min(midnight, to_ms(changes))
+
+
+def _thresholds(tariff: Tariff | None) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the powers (mW) and currents (mA) at which a tariff's restrictions turn."""
+    powers: set[int] = set()
+    currents: set[int] = set()
+    for element in tariff.elements if tariff else ():
+        r = element.restrictions
+        powers.update(
+            int(kw * 1_000_000) for kw in (r.min_power, r.max_power) if kw is not None
+        )
+        currents.update(
+            int(a * 1000) for a in (r.min_current, r.max_current) if a is not None
+        )
+    return tuple(sorted(powers)), tuple(sorted(currents))
+
+
+def _can_go_on(
+    running: _Running | None,
+    session: Session,
+    lowest: tuple[int, int] | None,
+    ended: SessionEvent | None,
+) -> bool:
+    """Return whether the fold kept in memory is the stored one and all that is new comes after."""
+    if running is None or ended is not None or running.meter.frames != session.frames:
+        return False
+    last = running.meter.last_key
+    return lowest is None or (last is not None and lowest > last)
+
+
+def _start_of(events: Iterable[SessionEvent]) -> SessionEvent | None:
+    """Return the event that tells most of the start: registers first, then its time."""
+    by_worth = {
+        EventType.SESSION_STARTED: 0,
+        EventType.SESSION_ENDED: 1,
+        EventType.PLUGGED: 2,
+    }
+    starts = [
+        event
+        for event in events
+        if event.type in by_worth
+        and (
+            event.type is not EventType.SESSION_ENDED or event.started_at_ms is not None
+        )
+    ]
+    return min(starts, key=lambda e: (by_worth[e.type], e.at_ms), default=None)
+
+
+def _end_of(events: Iterable[SessionEvent]) -> SessionEvent | None:
+    """Return the event that tells most of the end."""
+    by_worth = {EventType.SESSION_ENDED: 0, EventType.UNPLUGGED: 1}
+    ends = [event for event in events if event.type in by_worth]
+    return min(ends, key=lambda e: (by_worth[e.type], -e.at_ms), default=None)
+
+
+def _started_ms(event: SessionEvent) -> int:
+    return event.at_ms if event.started_at_ms is None else event.started_at_ms
+
+
+def _ended(session: Session, at: datetime | None, reason: str | None) -> Session:
+    """Complete a session; it never ends before it started."""
+    return replace(
+        session,
+        status=SessionStatus.COMPLETED,
+        ended_at=max(at or session.started_at, session.started_at),
+        end_reason=reason,
+    )
+
+
+def _with_metered(
+    session: Session,
+    metered: Metered,
+    started: SessionEvent | None,
+    events: Iterable[SessionEvent],
+) -> Session:
+    starts = [
+        ms for ms in (metered.first_ms, _started_ms(started) if started else None) if ms
+    ]
+    return replace(
+        session,
+        started_at=from_ms(min(starts)) if starts else session.started_at,
+        last_frame_at=None if metered.last_ms is None else from_ms(metered.last_ms),
+        frames=metered.frames,
+        solar_wh=metered.solar_wh,
+        grid_wh=metered.grid_wh,
+        integrated_wh=metered.integrated_wh,
+        estimated_wh=metered.estimated_wh,
+        meter_start_wh=metered.meter_start_wh,
+        meter_stop_wh=metered.meter_stop_wh,
+        flags=metered.flags,
+        token=next((e.token for e in events if e.token), session.token),
+    )

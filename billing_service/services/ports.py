@@ -1,0 +1,549 @@
+"""What the use cases need from the world. Adapters implement these; tests may too.
+
+Everything that reads or writes happens inside a ``UnitOfWork``: one request or one ingest batch
+is one transaction. Queries that a person makes take a ``Viewer``: what the person may not see is
+not found, whatever id is asked for.
+
+A ``ReadUnitOfWork`` cannot commit. Use it wherever nothing is written: readers never wait.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+from billing_service.domain.bill import Bill, BillKind, BillRecord, BillStatus
+from billing_service.domain.cdr import Cdr
+from billing_service.domain.frame import Frame, SessionEvent
+from billing_service.domain.period import ChargingPeriod
+from billing_service.domain.session import Session, SessionStatus
+from billing_service.domain.tariff import Tariff
+
+type Clock = Callable[[], datetime]
+"""Returns the time now, aware UTC."""
+
+
+class Role(StrEnum):
+    """What a user may do."""
+
+    ADMIN = "admin"
+    USER = "user"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A person who signs in. ``password_hash`` is argon2; it never leaves the service.
+
+    Tokens issued before ``tokens_valid_from`` are void.
+    """
+
+    id: str
+    name: str
+    role: Role
+    password_hash: str
+    full_name: str = ""
+    email: str | None = None
+    address: tuple[str, ...] = ()
+    active: bool = True
+    tokens_valid_from: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who asks. A user sees their own; an admin all."""
+
+    user_id: str
+    role: Role
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether nothing is hidden from them."""
+        return self.role is Role.ADMIN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Station:
+    """A station that was heard or registered. ``info`` and ``state`` are its last messages.
+
+    ``user_id`` is the one user who may use it; None: everyone who may sign in.
+    """
+
+    id: str
+    name: str
+    time_zone: str
+    max_power_w: int
+    first_seen_at: datetime
+    last_seen_at: datetime | None = None
+    online: bool | None = None
+    user_id: str | None = None
+    info: dict[str, Any] | None = None
+    state: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """A message that broke the contract, kept for inspection. ``payload`` may be cut."""
+
+    received_at: datetime
+    topic: str
+    reason: str
+    message: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A note, stored with new frames or events, that their session has to be metered again.
+
+    ``session`` is None for frames of a station that names no sessions, "" for frames that say
+    that none is under way. ``boot`` and ``seq`` are the lowest new ones (NO_BOOT, 0 for events);
+    ``from_ms`` to ``to_ms`` the time they cover. ``id`` is the store's.
+    """
+
+    station_id: str
+    session: str | None
+    boot: int
+    seq: int
+    from_ms: int
+    to_ms: int
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionQuery:
+    """Filters and paging of the session list; newest first."""
+
+    station_id: str | None = None
+    status: SessionStatus | None = None
+    user_id: str | None = None
+    started_from: datetime | None = None
+    started_to: datetime | None = None
+    billed: bool | None = None
+    limit: int = 50
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillQuery:
+    """Filters and paging of the list of bills; newest first. ``issued_to`` is included."""
+
+    kind: BillKind | None = None
+    status: BillStatus | None = None
+    user_id: str | None = None
+    issued_from: date | None = None
+    issued_to: date | None = None
+    limit: int = 50
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """How many attempts to sign in were counted, and when the oldest of them was."""
+
+    number: int
+    oldest_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page[T]:
+    """One page of a list and how long the whole list is."""
+
+    items: tuple[T, ...]
+    total: int
+
+
+class Frames(Protocol):
+    """Every frame exactly once."""
+
+    async def add(self, frames: Sequence[Frame], received_at: datetime) -> list[Frame]:
+        """Store those not stored before and return them, in the order given."""
+
+    def of_session(
+        self,
+        station_id: str,
+        station_session: str,
+        *,
+        after: tuple[int, int] | None = None,
+    ) -> AsyncIterator[Frame]:
+        """Yield a named session's frames in order of (boot, seq), those after ``after`` only."""
+
+    def unnamed(
+        self, station_id: str, from_ms: int, to_ms: int
+    ) -> AsyncIterator[Frame]:
+        """Yield frames that name no session, from_ms <= at_ms <= to_ms, by (boot, seq)."""
+
+    async def last(self, station_id: str) -> Frame | None:
+        """Return the station's newest frame by (boot, seq)."""
+
+    async def next_other(
+        self, station_id: str, station_session: str, after: tuple[int, int]
+    ) -> Frame | None:
+        """Return the first frame after (boot, seq) that names another session or says none."""
+
+
+class Marks(Protocol):
+    """Which sessions wait to be metered: written with the frames, taken by metering."""
+
+    async def add(self, marks: Sequence[Mark]) -> None:
+        """Store them."""
+
+    async def waiting(self) -> list[str]:
+        """Return the stations that have marks."""
+
+    async def take(self, station_id: str) -> list[Mark]:
+        """Remove and return a station's marks, in order of id.
+
+        Empty when there are none, or another process is metering this station: until the
+        transaction ends the station is this one's.
+        """
+
+    async def hold(self, station_id: str) -> None:
+        """Wait until no other process meters this station; keep it so until the transaction ends."""
+
+
+class RejectedMessages(Protocol):
+    """Messages that broke the contract."""
+
+    async def add(self, rejected: Iterable[Rejected]) -> None:
+        """Keep them."""
+
+    async def counts(self) -> dict[str, int]:
+        """Return how many are kept, by reason."""
+
+    async def page(self, *, limit: int, offset: int) -> Page[Rejected]:
+        """Return the newest first."""
+
+
+class SessionEvents(Protocol):
+    """The stations' plug-in, unplug, start and end events, each once."""
+
+    async def add(
+        self, events: Sequence[SessionEvent], received_at: datetime
+    ) -> list[SessionEvent]:
+        """Store those not stored before and return them."""
+
+    async def of_session(
+        self, station_id: str, station_session: str
+    ) -> list[SessionEvent]:
+        """Return a session's events in order of time."""
+
+
+class Stations(Protocol):
+    """Stations heard or registered."""
+
+    async def get(self, station_id: str) -> Station | None:
+        """Return one, or None."""
+
+    async def save(self, station: Station) -> None:
+        """Insert or replace."""
+
+    async def one(self, station_id: str, viewer: Viewer) -> Station:
+        """Return one the viewer may use. Raises NotFound, also for another's station."""
+
+    async def visible(self, viewer: Viewer) -> list[Station]:
+        """Return those the viewer may use, by id."""
+
+    async def claim(self, station_id: str, user_id: str, at: datetime) -> None:
+        """Remember who started a charge there until its session appears; the last one counts."""
+
+    async def take_claim(self, station_id: str, since: datetime) -> str | None:
+        """Return and forget who started a charge there since then, None if no one did.
+
+        Whoever stores a new session asks this for its driver.
+        """
+
+
+class Sessions(Protocol):
+    """Sessions and their derived charging periods."""
+
+    async def get(self, session_id: str, viewer: Viewer) -> Session:
+        """Return one. Raises NotFound, also for another's session."""
+
+    async def named(self, station_id: str, station_session: str) -> Session | None:
+        """Return the session a station calls so."""
+
+    async def open_at(self, station_id: str) -> list[Session]:
+        """Return the station's sessions that are PENDING or ACTIVE, oldest first."""
+
+    async def all_open(self) -> list[Session]:
+        """Return all sessions that are PENDING or ACTIVE."""
+
+    async def inferred_near(
+        self, station_id: str, from_ms: int, to_ms: int
+    ) -> list[Session]:
+        """Return INFERRED sessions that overlap the stretch, oldest first."""
+
+    async def ended_by_frames(self, station_id: str, from_ms: int) -> list[Session]:
+        """Return named sessions without an end event (``end_reason`` None) that ended since."""
+
+    async def page(self, query: SessionQuery, viewer: Viewer) -> Page[Session]:
+        """Return one page, newest first."""
+
+    async def save(self, session: Session) -> None:
+        """Insert or replace, the frozen tariff included.
+
+        The driver and the bill of a stored session stay as they are: ``assign`` and
+        ``Bills.issue`` change those, perhaps while a session is being metered.
+        """
+
+    async def assign(self, session_id: str, user_id: str | None) -> None:
+        """Set whose session it is. The caller has checked that it may."""
+
+    async def save_periods(
+        self, session_id: str, periods: Sequence[ChargingPeriod]
+    ) -> None:
+        """Replace the session's periods."""
+
+    async def periods(self, session_id: str) -> list[ChargingPeriod]:
+        """Return the session's periods in order."""
+
+    async def delete(self, session_id: str) -> None:
+        """Remove a session and its periods; its frames stay. The caller has checked that it may."""
+
+
+class Tariffs(Protocol):
+    """Versions of tariffs; a version never changes."""
+
+    async def add(self, tariff: Tariff) -> None:
+        """Store a new version. Raises Conflict when (id, version) exists."""
+
+    async def latest(self, tariff_id: str) -> Tariff | None:
+        """Return the newest version."""
+
+    async def in_force(
+        self, at: datetime, *, station_id: str, user_id: str | None
+    ) -> Tariff | None:
+        """Return the tariff that covers a session which starts then."""
+
+    async def all(self) -> list[Tariff]:
+        """Return the newest version of each, by id."""
+
+
+class Bills(Protocol):
+    """Issued bills and the CDRs they rest on."""
+
+    async def issue(
+        self,
+        session: Session,
+        cdr: Cdr,
+        make: Callable[[str], Bill],
+        *,
+        series: str,
+        year: int,
+    ) -> Bill:
+        """Take the next number, make the bill with it and store both, in this transaction.
+
+        Numbers read ``{series}{year}-{ordinal}``. Raises SessionBilled when the session has a
+        bill already. A rolled-back transaction gives the number back, so that numbers have no
+        gap.
+        """
+
+    async def issue_collective(
+        self,
+        rated: Sequence[tuple[Session, Cdr]],
+        make: Callable[[str], Bill],
+        *,
+        series: str,
+        year: int,
+    ) -> Bill:
+        """Like ``issue``, for one bill over several sessions of one driver."""
+
+    async def credit(
+        self,
+        record: BillRecord,
+        make: Callable[[str], Bill],
+        *,
+        series: str,
+        year: int,
+        reason: str,
+    ) -> Bill:
+        """Take a bill back: number and store its credit note and free its sessions.
+
+        Raises Conflict when it was taken back already.
+        """
+
+    async def pay(self, number: str, *, paid_on: date, reference: str) -> None:
+        """Note that a bill was paid. Raises Conflict when that is noted already."""
+
+    async def get(self, number: str, viewer: Viewer) -> BillRecord:
+        """Return one. Raises NotFound, also for another's bill."""
+
+    async def page(self, query: BillQuery, viewer: Viewer) -> Page[BillRecord]:
+        """Return one page, newest first."""
+
+    async def cdrs(self, number: str) -> dict[str, Cdr]:
+        """Return the CDRs a bill rests on, by session id."""
+
+    async def of_session(self, session_id: str) -> Bill | None:
+        """Return the session's bill."""
+
+    async def cdr(self, session_id: str) -> Cdr | None:
+        """Return the CDR the session's bill rests on."""
+
+
+class Users(Protocol):
+    """People who sign in."""
+
+    async def by_name(self, name: str) -> User | None:
+        """Return one, whatever the case of the name."""
+
+    async def get(self, user_id: str) -> User | None:
+        """Return one."""
+
+    async def add(self, user: User) -> None:
+        """Store a new one. Raises Conflict when the name is taken."""
+
+    async def save(self, user: User) -> None:
+        """Replace."""
+
+    async def all(self) -> list[User]:
+        """Return all, by name."""
+
+    async def any_admin(self) -> bool:
+        """Return whether an active admin exists."""
+
+
+class SignIns(Protocol):
+    """Attempts to sign in, counted across processes. ``account`` is a digest of the name."""
+
+    async def attempts(
+        self, *, account: str, address: str, since: datetime
+    ) -> tuple[Attempts, Attempts]:
+        """Return the attempts since then on the account, and from the address."""
+
+    async def add(self, *, account: str, address: str, at: datetime) -> None:
+        """Count one."""
+
+    async def forgive(self, *, account: str, address: str) -> None:
+        """Forget the account's attempts from the address: its owner has signed in."""
+
+    async def purge(self, before: datetime) -> None:
+        """Forget what is too old to count."""
+
+
+class Audit(Protocol):
+    """The append-only log of what admins and the system did."""
+
+    async def add(
+        self,
+        *,
+        at: datetime,
+        actor: str,
+        action: str,
+        subject: str,
+        before: dict[str, Any] | None = None,
+        after: dict[str, Any] | None = None,
+        address: str | None = None,
+    ) -> None:
+        """Append one entry."""
+
+
+class ReadUnitOfWork(Protocol):
+    """The repositories of one transaction that only reads."""
+
+    @property
+    def frames(self) -> Frames:
+        """See ``Frames``."""
+
+    @property
+    def marks(self) -> Marks:
+        """See ``Marks``."""
+
+    @property
+    def rejected(self) -> RejectedMessages:
+        """See ``RejectedMessages``."""
+
+    @property
+    def events(self) -> SessionEvents:
+        """See ``SessionEvents``."""
+
+    @property
+    def stations(self) -> Stations:
+        """See ``Stations``."""
+
+    @property
+    def sessions(self) -> Sessions:
+        """See ``Sessions``."""
+
+    @property
+    def tariffs(self) -> Tariffs:
+        """See ``Tariffs``."""
+
+    @property
+    def bills(self) -> Bills:
+        """See ``Bills``."""
+
+    @property
+    def users(self) -> Users:
+        """See ``Users``."""
+
+    @property
+    def audit(self) -> Audit:
+        """See ``Audit``."""
+
+    @property
+    def sign_ins(self) -> SignIns:
+        """See ``SignIns``."""
+
+
+class UnitOfWork(ReadUnitOfWork, Protocol):
+    """The repositories of one transaction that may write."""
+
+    async def commit(self) -> None:
+        """Make everything durable. Without it, leaving the block undoes everything."""
+
+
+type OpenUnitOfWork = Callable[[], AbstractAsyncContextManager[UnitOfWork]]
+"""Opens a transaction; nested use is not needed and not allowed."""
+
+type OpenReadUnitOfWork = Callable[[], AbstractAsyncContextManager[ReadUnitOfWork]]
+"""Opens a transaction that only reads."""
+
+
+class CommandSender(Protocol):
+    """Sends a command of the contract to a station and waits for its result."""
+
+    async def send(self, station_id: str, command: str, value: object = None) -> None:
+        """Return when the station said ok. Raises CommandRefused or StationSilent."""
+
+
+class BillRenderer(Protocol):
+    """Turns a bill's numbers into a document; does no arithmetic on them."""
+
+    def __call__(self, bill: Bill, chart: Sequence[ChartPoint]) -> bytes:
+        """Return a PDF."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChartPoint:
+    """Mean power by source at an instant, for the bill's chart. W."""
+
+    at: datetime
+    solar_w: float
+    grid_w: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveUpdate:
+    """What a listener of a running session hears. Money and energies are strings on the wire."""
+
+    session: Session
+    frame: Frame | None
+    running_cost: Cdr | None
+
+
+class LiveBus(Protocol):
+    """Carries live updates from ingest to listeners."""
+
+    def wanted(self, session_id: str) -> bool:
+        """Return whether anyone may be listening, so that no work is done for nobody."""
+
+    def publish(self, update: LiveUpdate) -> None:
+        """Hand an update to whoever listens; never waits."""
+
+    def listen(
+        self, session_id: str
+    ) -> AbstractAsyncContextManager[AsyncIterator[LiveUpdate]]:
+        """Receive a session's updates until the block is left."""

@@ -1,0 +1,239 @@
+"""Charging sessions, as people see and steer them.
+
+A session is made from what a station measured. None can be typed in: there would be no evidence
+for its bill.
+"""
+
+from dataclasses import dataclass, replace
+
+from billing_service.domain.cdr import Cdr
+from billing_service.domain.errors import (
+    InvalidInput,
+    NotAllowed,
+    SessionBilled,
+    SessionOpen,
+    StationInUse,
+)
+from billing_service.domain.period import ChargingPeriod
+from billing_service.domain.rating import rate
+from billing_service.domain.session import Session, SessionStatus
+from billing_service.services.audit import Actor
+from billing_service.services.metering import ENDED_BY_ADMIN
+from billing_service.services.ports import (
+    Clock,
+    CommandSender,
+    OpenReadUnitOfWork,
+    OpenUnitOfWork,
+    Page,
+    ReadUnitOfWork,
+    SessionQuery,
+    Viewer,
+)
+from billing_service.services.users import UNSET, Unset
+
+OPEN = frozenset({SessionStatus.PENDING, SessionStatus.ACTIVE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionDetail:
+    """A session, its periods, and what it costs by its tariff; None while nothing can be said."""
+
+    session: Session
+    time_zone: str
+    periods: tuple[ChargingPeriod, ...]
+    cost: Cdr | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionChanges:
+    """What to change of a session; UNSET stays as it is.
+
+    ``charging`` starts or stops the flow of power; ``ended`` ends a session whose station does
+    not say so any more; ``user_id`` assigns the driver.
+    """
+
+    charging: bool | Unset = UNSET
+    ended: bool = False
+    user_id: str | Unset | None = UNSET
+
+
+class Sessions:
+    """Lists, starts, steers and deletes sessions."""
+
+    def __init__(
+        self,
+        open_uow: OpenUnitOfWork,
+        open_read: OpenReadUnitOfWork,
+        clock: Clock,
+        commands: CommandSender,
+    ) -> None:
+        """Take what it works with."""
+        self._open_uow = open_uow
+        self._open_read = open_read
+        self._clock = clock
+        self._commands = commands
+
+    async def page(self, query: SessionQuery, viewer: Viewer) -> Page[Session]:
+        """Return one page of the viewer's sessions, newest first."""
+        async with self._open_read() as read:
+            return await read.sessions.page(query, viewer)
+
+    async def get(self, session_id: str, viewer: Viewer) -> SessionDetail:
+        """Return one with its periods and cost so far. Raises NotFound, also for another's."""
+        async with self._open_read() as read:
+            session = await read.sessions.get(session_id, viewer)
+            periods = tuple(await read.sessions.periods(session_id))
+            zone = await time_zone_of(read, session)
+            issued = await read.bills.cdr(session_id)
+        cost = issued or cost_so_far(session, periods, zone)
+        return SessionDetail(
+            session=session, time_zone=zone, periods=periods, cost=cost
+        )
+
+    async def start(self, actor: Actor, station_id: str) -> Session | None:
+        """Start a charge at a station the actor may use, and make it theirs.
+
+        Returns the session, or None when the station agreed but has not opened one yet: the first
+        that appears within a quarter of an hour is the actor's. Raises NotFound, StationInUse,
+        CommandRefused, StationSilent.
+        """
+        async with self._open_read() as read:
+            await read.stations.one(station_id, actor.viewer)
+            for session in await read.sessions.open_at(station_id):
+                _refuse_others(session, actor)
+        await self._commands.send(station_id, "start")
+        async with self._open_uow() as uow:
+            open_now = await uow.sessions.open_at(station_id)
+            session_now = open_now[-1] if open_now else None
+            if session_now is None:
+                await uow.stations.claim(station_id, actor.user_id, self._clock())
+            elif session_now.user_id is None:
+                await uow.sessions.assign(session_now.id, actor.user_id)
+                session_now = replace(session_now, user_id=actor.user_id)
+            await uow.audit.add(
+                at=self._clock(),
+                actor=actor.label,
+                action="session.start",
+                subject=f"session:{session_now.id}"
+                if session_now
+                else f"station:{station_id}",
+                after={"user_id": actor.user_id},
+                address=actor.address,
+            )
+            await uow.commit()
+        return session_now
+
+    async def change(
+        self, actor: Actor, session_id: str, changes: SessionChanges
+    ) -> Session:
+        """Steer a session or assign its driver.
+
+        Its driver may start and stop it; the rest is an admin's. Raises NotFound, NotAllowed,
+        InvalidInput, SessionBilled, Conflict, CommandRefused, StationSilent.
+        """
+        wants_admin = changes.ended or not isinstance(changes.user_id, Unset)
+        async with self._open_read() as read:
+            session = await read.sessions.get(session_id, actor.viewer)
+        if wants_admin and not actor.viewer.is_admin:
+            raise NotAllowed("Only an admin may do this.")
+        if not isinstance(changes.charging, Unset):
+            if session.status not in OPEN:
+                raise InvalidInput(("charging", "the session has ended"))
+            command = "start" if changes.charging else "stop"
+            await self._commands.send(session.station_id, command)
+        async with self._open_uow() as uow:
+            session = await uow.sessions.get(session_id, actor.viewer)
+            before = session
+            if not isinstance(changes.user_id, Unset):
+                session = replace(session, user_id=changes.user_id)
+                if session.user_id != before.user_id:
+                    if before.bill_id is not None:
+                        raise SessionBilled("A billed session keeps its driver.")
+                    if session.user_id is not None and (
+                        await uow.users.get(session.user_id) is None
+                    ):
+                        raise InvalidInput(("user_id", "there is no such user"))
+                    await uow.sessions.assign(session_id, session.user_id)
+            if changes.ended and session.status in OPEN:
+                session = replace(
+                    session,
+                    status=SessionStatus.COMPLETED,
+                    ended_at=session.last_frame_at or self._clock(),
+                    end_reason=ENDED_BY_ADMIN,
+                )
+                await uow.sessions.save(session)
+            await uow.audit.add(
+                at=self._clock(),
+                actor=actor.label,
+                action="session.change",
+                subject=f"session:{session_id}",
+                before={"user_id": before.user_id, "status": before.status.value},
+                after={
+                    "user_id": session.user_id,
+                    "status": session.status.value,
+                    "command": None
+                    if isinstance(changes.charging, Unset)
+                    else "start"
+                    if changes.charging
+                    else "stop",
+                },
+                address=actor.address,
+            )
+            await uow.commit()
+        return session
+
+    async def delete(self, actor: Actor, session_id: str) -> None:
+        """Delete a session that is neither billed nor under way; its frames stay.
+
+        Raises NotFound, SessionBilled, SessionOpen.
+        """
+        async with self._open_uow() as uow:
+            session = await uow.sessions.get(session_id, actor.viewer)
+            if session.bill_id is not None:
+                raise SessionBilled(
+                    f"Session {session_id} has bill {session.bill_id} and cannot be deleted."
+                )
+            if session.status in OPEN:
+                raise SessionOpen("The session is under way. End it first.")
+            await uow.sessions.delete(session_id)
+            await uow.audit.add(
+                at=self._clock(),
+                actor=actor.label,
+                action="session.delete",
+                subject=f"session:{session_id}",
+                before={
+                    "station_id": session.station_id,
+                    "station_session": session.station_session,
+                    "user_id": session.user_id,
+                    "started_at": session.started_at.isoformat(),
+                    "energy_wh": str(session.energy_wh),
+                },
+                address=actor.address,
+            )
+            await uow.commit()
+
+
+def cost_so_far(
+    session: Session, periods: tuple[ChargingPeriod, ...], time_zone: str
+) -> Cdr | None:
+    """Rate what has been metered; None without a tariff or anything metered."""
+    if session.tariff is None or not periods:
+        return None
+    return rate(
+        periods,
+        session.tariff,
+        time_zone,
+        started_at=min(session.started_at, periods[0].started_at),
+        ended_at=max(session.ended_at or periods[-1].ended_at, periods[-1].ended_at),
+    )
+
+
+async def time_zone_of(read: ReadUnitOfWork, session: Session) -> str:
+    """Return the time zone of a session's station."""
+    station = await read.stations.get(session.station_id)
+    return "UTC" if station is None else station.time_zone
+
+
+def _refuse_others(session: Session, actor: Actor) -> None:
+    if session.user_id not in (None, actor.user_id):
+        raise StationInUse("Another user charges at this station.")

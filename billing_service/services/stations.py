@@ -1,0 +1,100 @@
+"""The stations, as people see and set them."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from billing_service.domain.errors import InvalidInput
+from billing_service.services.audit import Actor, plain
+from billing_service.services.ports import (
+    Clock,
+    OpenReadUnitOfWork,
+    OpenUnitOfWork,
+    Station,
+    Viewer,
+)
+from billing_service.services.users import UNSET, Unset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationChanges:
+    """What to change of a station; UNSET stays as it is. ``user_id`` None opens it to all."""
+
+    name: str | Unset = UNSET
+    time_zone: str | Unset = UNSET
+    max_power_w: int | Unset = UNSET
+    user_id: str | Unset | None = UNSET
+
+
+class Stations:
+    """Lists stations and changes what an admin may change of them."""
+
+    def __init__(
+        self, open_uow: OpenUnitOfWork, open_read: OpenReadUnitOfWork, clock: Clock
+    ) -> None:
+        """Take what it works with."""
+        self._open_uow = open_uow
+        self._open_read = open_read
+        self._clock = clock
+
+    async def visible(self, viewer: Viewer) -> list[Station]:
+        """Return those the viewer may use."""
+        async with self._open_read() as read:
+            return await read.stations.visible(viewer)
+
+    async def one(self, station_id: str, viewer: Viewer) -> Station:
+        """Return one. Raises NotFound, also for another's."""
+        async with self._open_read() as read:
+            return await read.stations.one(station_id, viewer)
+
+    async def change(
+        self, actor: Actor, station_id: str, changes: StationChanges
+    ) -> Station:
+        """Change a station. Raises NotFound, InvalidInput."""
+        async with self._open_uow() as uow:
+            before = await uow.stations.one(station_id, actor.viewer)
+            after = _changed(before, changes)
+            if after.user_id is not None and await uow.users.get(after.user_id) is None:
+                raise InvalidInput(("user_id", "there is no such user"))
+            await uow.stations.save(after)
+            await uow.audit.add(
+                at=self._clock(),
+                actor=actor.label,
+                action="station.change",
+                subject=f"station:{station_id}",
+                before=_facts(before),
+                after=_facts(after),
+                address=actor.address,
+            )
+            await uow.commit()
+        return after
+
+
+def _changed(station: Station, changes: StationChanges) -> Station:
+    if not isinstance(changes.name, Unset):
+        station = replace(station, name=changes.name)
+    if not isinstance(changes.time_zone, Unset):
+        _check_zone(changes.time_zone)
+        station = replace(station, time_zone=changes.time_zone)
+    if not isinstance(changes.max_power_w, Unset):
+        station = replace(station, max_power_w=changes.max_power_w)
+    if not isinstance(changes.user_id, Unset):
+        station = replace(station, user_id=changes.user_id)
+    return station
+
+
+def _check_zone(time_zone: str) -> None:
+    try:
+        ZoneInfo(time_zone)
+    except (KeyError, ValueError, OSError) as error:
+        raise InvalidInput(
+            ("time_zone", "is no IANA time zone such as Europe/Vienna")
+        ) from error
+
+
+def _facts(station: Station) -> dict[str, Any]:
+    """Return what an admin sets; what the station says changes by itself."""
+    facts = asdict(station)
+    return plain(
+        {name: facts[name] for name in ("name", "time_zone", "max_power_w", "user_id")}
+    )

@@ -1,0 +1,198 @@
+"""Settings: from the environment (``SOLARRALLY_…``) and from a file ``.env``."""
+
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Self
+from zoneinfo import ZoneInfo
+
+from babel import Locale, UnknownLocaleError
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from billing_service.adapters.db.database import database_url
+
+PREFIX = "SOLARRALLY_"
+
+
+class SettingsInvalid(Exception):
+    """Settings that cannot be used; one line for each."""
+
+
+def _currency(value: str) -> str:
+    if not re.fullmatch("[A-Z]{3}", value):
+        raise ValueError("must be an ISO 4217 code such as EUR")
+    return value
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError("must be an IANA time zone such as Europe/Vienna") from error
+    return value
+
+
+def _locale(value: str) -> str:
+    try:
+        Locale.parse(value)
+    except (UnknownLocaleError, ValueError) as error:
+        raise ValueError("must be a locale such as en or de_AT") from error
+    return value
+
+
+def _series(value: str) -> str:
+    # Digits at its end would run into the year: R1 and 2026, or R12 and 026?
+    if not re.fullmatch("([A-Z0-9-]{0,11}[A-Z-])?", value):
+        raise ValueError(
+            "must be up to 12 of A-Z, 0-9 and -, and must not end in a digit"
+        )
+    return value
+
+
+def _prefix(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*", value):
+        raise ValueError("must be levels of A-Z, a-z, 0-9, _ and -, such as home/ev")
+    return value
+
+
+class Settings(BaseSettings):
+    """What an installation sets. Everything has a default that works at home but the broker's."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        # An empty value, as an example file has it, is one that was not set.
+        env_ignore_empty=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+    )
+
+    data_dir: Path = Path("data")
+    database_url: SecretStr = SecretStr("")
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    trusted_proxies: str = "127.0.0.1"
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
+
+    mqtt_host: str = "127.0.0.1"
+    mqtt_port: Annotated[int, Field(ge=1, le=65535)] = 1883
+    mqtt_username: str | None = None
+    mqtt_password: SecretStr | None = None
+    mqtt_password_file: Path | None = None
+    mqtt_tls: bool = False
+    mqtt_ca_file: Path | None = None
+    mqtt_topic_prefix: Annotated[str, AfterValidator(_prefix)] = "ev"
+    mqtt_client_id: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")] = (
+        "solarrally-billing"
+    )
+    default_station: Annotated[str, Field(pattern="^[a-z0-9_-]{1,32}$")] = "station"
+
+    supplier_name: str = "SolarRally"
+    supplier_address: Annotated[tuple[str, ...], NoDecode] = ()
+    supplier_vat_id: str | None = None
+    supplier_email: str | None = None
+    currency: Annotated[str, AfterValidator(_currency)] = "EUR"
+    bill_series: Annotated[str, AfterValidator(_series)] = "SR-"
+    credit_series: Annotated[str, AfterValidator(_series)] = "CN-"
+    time_zone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
+    locale: Annotated[str, AfterValidator(_locale)] = "en"
+
+    timescaledb: bool = True
+    frames_kept_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+
+    idle_time_s: Annotated[int, Field(ge=10, le=86_400)] = 600
+    max_gap_s: Annotated[int, Field(ge=1, le=3_600)] = 60
+    tolerance: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.05")
+
+    log_level: Annotated[
+        str, Field(pattern="^(debug|info|warning|error)$", validate_default=True)
+    ] = "info"
+    log_json: bool = False
+
+    @field_validator("supplier_address", mode="before")
+    @classmethod
+    def _lines(cls, value: object) -> object:
+        """Take an address's lines parted by ``|``."""
+        return _parts(value, "|")
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _origins(cls, value: object) -> object:
+        """Take origins parted by commas."""
+        return _parts(value, ",")
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_database(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value():
+            database_url(value.get_secret_value())
+        return value
+
+    @model_validator(mode="after")
+    def _one_password(self) -> Self:
+        if self.mqtt_password is not None and self.mqtt_password_file is not None:
+            raise ValueError("set mqtt_password or mqtt_password_file, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _two_series(self) -> Self:
+        if self.bill_series == self.credit_series:
+            raise ValueError("bill_series and credit_series must differ")
+        return self
+
+    @property
+    def effective_database_url(self) -> str:
+        """The database: what was set, or a SQLite file in the data folder."""
+        return (
+            self.database_url.get_secret_value()
+            or f"sqlite:///{self.data_dir / 'solarrally.db'}"
+        )
+
+    @property
+    def signing_key_file(self) -> Path:
+        """Where the key that signs tokens is kept."""
+        return self.data_dir / "signing.key"
+
+    def read_mqtt_password(self) -> str | None:
+        """Return the broker's password. Raises SettingsInvalid when its file cannot be read."""
+        if self.mqtt_password is not None:
+            return self.mqtt_password.get_secret_value()
+        if self.mqtt_password_file is None:
+            return None
+        try:
+            return self.mqtt_password_file.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsInvalid(
+                f"{PREFIX}MQTT_PASSWORD_FILE: cannot read it: {error}"
+            ) from error
+
+
+def _parts(value: object, separator: str) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(separator) if part.strip())
+
+
+def load_settings() -> Settings:
+    """Read the settings. Raises SettingsInvalid with a line for each that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = []
+        for each in error.errors(include_url=False, include_input=False):
+            name = "_".join(str(part) for part in each["loc"]).upper()
+            text = each["msg"].removeprefix("Value error, ")
+            lines.append(f"{PREFIX}{name}: {text}" if name else text)
+        raise SettingsInvalid("\n".join(lines)) from error
+    except UnicodeDecodeError as error:
+        raise SettingsInvalid(".env: is not UTF-8 text") from error

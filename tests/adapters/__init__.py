@@ -1,0 +1,1 @@
+"""Tests of the adapters, against the real thing where there is one."""

@@ -1,0 +1,156 @@
+"""The generated access files, in force at a real broker."""
+
+import asyncio
+import os
+import pwd
+import stat
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiomqtt
+import pytest
+
+from billing_service.adapters.mqtt.access import (
+    BILLING,
+    HOME_ASSISTANT,
+    AccessFilesUnusable,
+    Credential,
+    write_access,
+)
+from scripts.rig.broker import find
+from scripts.rig.ports import HOST, Ports
+from scripts.rig.process import Program
+
+LEAVES = ("telemetry", "backlog", "state", "info", "status", "event", "result")
+
+
+@asynccontextmanager
+async def broker_with(folder: Path) -> AsyncIterator[int]:
+    """Run a Mosquitto with the generated files; yield its port."""
+    port = Ports().choose(22_883, "Mosquitto")
+    config = folder / "mosquitto.conf"
+    lines = [
+        f"listener {port} {HOST}",
+        "allow_anonymous false",
+        f"password_file {folder / 'passwords'}",
+        f"acl_file {folder / 'acl'}",
+    ]
+    if os.getuid() == 0:
+        lines.append(f"user {pwd.getpwuid(0).pw_name}")
+    await asyncio.to_thread(config.write_text, "\n".join(lines) + "\n")
+    program = Program(
+        "Mosquitto", [find("mosquitto"), "-c", str(config)], log=folder / "log"
+    )
+    await program.start()
+    try:
+        await program.until_listening(port, within_s=10)
+        yield port
+    finally:
+        await program.stop()
+
+
+def client(port: int, credential: Credential) -> aiomqtt.Client:
+    """Return a client that signs in with the credential."""
+    return aiomqtt.Client(
+        HOST,
+        port,
+        username=credential.username,
+        password=credential.password,
+        protocol=aiomqtt.ProtocolVersion.V5,
+    )
+
+
+async def heard(reader: aiomqtt.Client, until: str) -> list[str]:
+    """Return the topics that arrive, up to the one that ends the list."""
+    topics: list[str] = []
+    async with asyncio.timeout(10):
+        async for message in reader.messages:
+            if message.topic.value == until:
+                return topics
+            topics.append(message.topic.value)
+    return topics
+
+
+def by_name(credentials: Sequence[Credential]) -> dict[str, Credential]:
+    """Return the credentials by user."""
+    return {credential.username: credential for credential in credentials}
+
+
+@pytest.mark.asyncio
+async def test_a_station_speaks_for_itself_alone(tmp_path: Path) -> None:
+    """Its own topics reach the service; another's, the plain topic and commands do not."""
+    made = by_name(write_access(tmp_path, "ev", ["garage", "carport"]))
+    async with broker_with(tmp_path) as port, client(port, made[BILLING]) as billing:
+        await billing.subscribe("ev/#", qos=1)
+        async with client(port, made["garage"]) as garage:
+            for leaf in (*LEAVES, "command"):
+                await garage.publish(f"ev/garage/{leaf}", "x", qos=1)
+                await garage.publish(f"ev/carport/{leaf}", "x", qos=1)
+            await garage.publish("ev/telemetry", "x", qos=1)
+        async with client(port, made["carport"]) as carport:
+            await carport.publish("ev/carport/status", "x", qos=1)
+        assert await heard(billing, "ev/carport/status") == [
+            f"ev/garage/{leaf}" for leaf in LEAVES
+        ]
+
+
+@pytest.mark.asyncio
+async def test_a_station_hears_its_own_commands_alone(tmp_path: Path) -> None:
+    """Home Assistant and the service command; a station cannot listen in on its neighbour."""
+    made = by_name(write_access(tmp_path, "ev", ["garage", "carport"]))
+    async with broker_with(tmp_path) as port, client(port, made["garage"]) as garage:
+        await garage.subscribe("#", qos=1)
+        for name in (BILLING, HOME_ASSISTANT):
+            async with client(port, made[name]) as commander:
+                await commander.publish("ev/carport/command", "x", qos=1)
+                await commander.publish("ev/garage/command", "x", qos=1)
+        async with asyncio.timeout(10):
+            messages = [await anext(garage.messages) for _ in range(2)]
+        assert {message.topic.value for message in messages} == {"ev/garage/command"}
+
+
+@pytest.mark.asyncio
+async def test_nobody_gets_in_with_a_wrong_password(tmp_path: Path) -> None:
+    """A renewed password makes the old one worthless."""
+    old = by_name(write_access(tmp_path, "ev", ["garage"]))
+    new = by_name(write_access(tmp_path, "ev", ["garage"], renew=["garage"]))
+    assert list(new) == ["garage"]
+    async with broker_with(tmp_path) as port:
+        async with client(port, new["garage"]):
+            pass
+        with pytest.raises(aiomqtt.MqttError, match="Not authorized"):
+            async with client(port, old["garage"]):
+                pass
+
+
+def test_passwords_stay_until_renewed_and_go_with_their_station(tmp_path: Path) -> None:
+    """A second run makes only what is missing; a removed station loses its entry."""
+    assert len(write_access(tmp_path, "ev", ["garage", "carport"])) == 4
+    assert write_access(tmp_path, "ev", ["garage", "carport"]) == []
+    assert list(by_name(write_access(tmp_path, "ev", ["garage", "barn"]))) == ["barn"]
+    users = [
+        line.split(":")[0] for line in (tmp_path / "passwords").read_text().splitlines()
+    ]
+    assert users == [BILLING, HOME_ASSISTANT, "barn", "garage"]
+
+
+def test_the_files_keep_their_secrets(tmp_path: Path) -> None:
+    """Readable by their owner alone, and without a password in them."""
+    made = write_access(tmp_path, "ev", ["garage"])
+    for name in ("acl", "passwords"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+    text = (tmp_path / "passwords").read_text()
+    assert not any(credential.password in text for credential in made)
+    assert not any(credential.password in repr(credential) for credential in made)
+
+
+def test_what_cannot_be_used_is_told(tmp_path: Path) -> None:
+    """A file that is not ours, a folder that cannot be, and an unknown user are refused."""
+    (tmp_path / "passwords").write_text("garage:plain\n")
+    with pytest.raises(AccessFilesUnusable, match="line 1"):
+        write_access(tmp_path, "ev", ["garage"])
+    with pytest.raises(AccessFilesUnusable, match="Not a directory"):
+        write_access(tmp_path / "passwords" / "x", "ev", [])
+    with pytest.raises(AccessFilesUnusable, match="no user barn"):
+        write_access(tmp_path / "new", "ev", ["garage"], renew=["barn"])

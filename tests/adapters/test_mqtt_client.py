@@ -1,0 +1,69 @@
+"""The reach below aiomqtt's surface: acknowledging by hand, against a real broker."""
+
+import asyncio
+from pathlib import Path
+
+import aiomqtt
+import pytest
+
+from billing_service.adapters.mqtt.client import AcknowledgingClient
+from tests.adapters.mosquitto import billing_at, mosquitto, station_at
+
+pytestmark = pytest.mark.asyncio
+
+TOPIC = "ev/garage/telemetry"
+
+
+def reader(broker_at: object) -> AcknowledgingClient:
+    """Return the persistent client that the ingest uses."""
+    return billing_at(broker_at).client("test", persistent=True, window=10)  # type: ignore[arg-type]  # the rig's
+
+
+async def read(client: AcknowledgingClient, count: int) -> list[aiomqtt.Message]:
+    """Read that many messages."""
+    messages: list[aiomqtt.Message] = []
+    async with asyncio.timeout(10):
+        while len(messages) < count:
+            messages += await client.batch(count, 0.01)
+    return messages
+
+
+async def test_what_was_not_acknowledged_comes_again(tmp_path: Path) -> None:
+    """Read but not acknowledged: the broker sends it to the next connection, and only that."""
+    async with mosquitto(tmp_path) as broker:
+        async with reader(broker) as client:
+            await client.subscribe(TOPIC, qos=1)
+            async with station_at(broker) as station:
+                for number in range(4):
+                    await station.publish(TOPIC, str(number), qos=1)
+            messages = await read(client, 4)
+            for message in messages[:2]:
+                client.acknowledge(message)
+        async with reader(broker) as client:
+            again = await read(client, 2)
+            assert [message.payload for message in again] == [b"2", b"3"]
+            for message in again:
+                client.acknowledge(message)
+        async with reader(broker) as client:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await client.batch(1, 0.01)
+
+
+async def test_no_more_than_the_window_waits_for_us(tmp_path: Path) -> None:
+    """Unacknowledged messages hold the broker back: memory here stays bounded."""
+    async with mosquitto(tmp_path) as broker, reader(broker) as client:
+        await client.subscribe(TOPIC, qos=1)
+        async with station_at(broker) as station:
+            for number in range(30):
+                await station.publish(TOPIC, str(number), qos=1)
+        first = await read(client, 10)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await client.batch(1, 0.01)
+        for message in first:
+            client.acknowledge(message)
+        rest = await read(client, 10)
+        assert [message.payload for message in rest[:10]] == [
+            b"%d" % n for n in range(10, 20)
+        ]

@@ -1,0 +1,51 @@
+"""``solarrally rate`` as people run it."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from billing_service.cli import app
+from tests.adapters import ocpi_examples as ex
+from tests.adapters.test_ocpi_codecs import HOUR, write
+
+
+def test_it_prints_one_json_object(tmp_path: Path) -> None:
+    """On standard output, and nothing else."""
+    result = CliRunner().invoke(
+        app,
+        [
+            "rate",
+            "--tariff",
+            str(write(tmp_path, "t.json", ex.PER_KWH)),
+            "--cdr",
+            str(write(tmp_path, "c.json", HOUR)),
+        ],
+    )
+    assert result.exit_code == 0
+    assert Decimal(json.loads(result.stdout)["total_cost"]["incl_vat"]) == Decimal(
+        "0.275"
+    )
+
+
+def test_bad_input_is_exit_2_with_a_line_for_each_problem(tmp_path: Path) -> None:
+    """On standard error, and nothing is printed that could pass for a result."""
+    bad = ex.tariff(ex.element(ex.component("ENERGY", 1, 101, -1)))
+    result = CliRunner().invoke(
+        app,
+        [
+            "rate",
+            "--tariff",
+            str(write(tmp_path, "t.json", bad)),
+            "--cdr",
+            str(tmp_path / "none.json"),
+        ],
+    )
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert [line.split(": ")[2] for line in result.stderr.splitlines()] == [
+        "$.elements[0].price_components[0].vat",
+        "$.elements[0].price_components[0].step_size",
+        "cannot be read",
+    ]

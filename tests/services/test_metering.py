@@ -1,0 +1,245 @@
+"""Sessions made of what is stored, whatever order it came in."""
+
+import random
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from billing_service.domain.frame import NO_BOOT, EventType, Frame, Pilot, SessionEvent
+from billing_service.domain.period import Source
+from billing_service.domain.session import Session, SessionFlag, SessionStatus
+from billing_service.services.ports import Role, User
+from tests.databases import KINDS
+from tests.services.site import STATION, T0, T0_MS, Site, open_site
+
+pytestmark = pytest.mark.asyncio
+
+
+@pytest_asyncio.fixture(params=KINDS)
+async def site(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Site]:
+    """Yield a site with an empty database of each kind in turn."""
+    async with open_site(tmp_path, kind=request.param) as made:
+        yield made
+
+
+def frame(
+    seq: int, session: str | None = "1-1", watts: int = 3600, **more: object
+) -> Frame:
+    """Make frame ``seq``, one every 10 s; 10 Wh of solar each."""
+    made = Frame(
+        STATION, 1, seq, T0_MS + seq * 10_000, 230_000, 15_652, watts * 1000, Source.SOLAR,
+        (5000 + seq * 10) * 1000, (3000 + seq * 10) * 1000, 2_000_000, Pilot.C, session,
+    )  # fmt: skip
+    return replace(made, **more)  # type: ignore[arg-type]  # fields by name
+
+
+def plain(second: int, watts: int) -> Frame:
+    """Make a frame of the smallest form."""
+    at_ms = T0_MS + second * 1000
+    return Frame(STATION, NO_BOOT, at_ms, at_ms, 230_000, 0, watts * 1000, Source.GRID)
+
+
+def event(
+    kind: EventType, second: int, session: str = "1-1", **more: object
+) -> SessionEvent:
+    """Make a session event."""
+    made = SessionEvent(
+        station_id=STATION, type=kind, at_ms=T0_MS + second * 1000, session=session
+    )
+    return replace(made, **more)  # type: ignore[arg-type]  # fields by name
+
+
+STARTED = event(
+    EventType.SESSION_STARTED, 0,
+    meter_start_mwh=5_000_000, solar_start_mwh=3_000_000, grid_start_mwh=2_000_000,
+)  # fmt: skip
+ENDED = event(
+    EventType.SESSION_ENDED, 100, started_at_ms=T0_MS,
+    meter_start_mwh=5_000_000, meter_stop_mwh=5_100_000, reason="unplugged",
+)  # fmt: skip
+
+
+def same(session: Session) -> Session:
+    """Leave out the id, which differs by nature."""
+    return replace(session, id="")
+
+
+async def test_a_session_runs_from_its_start_to_its_end(site: Site) -> None:
+    """Start event, frames, end event: one completed session with the registers' energy."""
+    await site.receive(events=[STARTED])
+    assert (await site.session()).status is SessionStatus.PENDING
+    for seq in range(10):
+        await site.receive([frame(seq)])
+    running = await site.session()
+    assert (running.status, running.energy_wh) == (SessionStatus.ACTIVE, Decimal(90))
+    await site.receive(events=[ENDED])
+    done = await site.session()
+    assert (done.status, done.energy_wh) == (SessionStatus.COMPLETED, Decimal(100))
+    assert (done.meter_start_wh, done.meter_stop_wh) == (Decimal(5000), Decimal(5100))
+    assert done.ended_at is not None
+    assert (done.ended_at - done.started_at).total_seconds() == 100
+    assert done.tariff is not None
+
+
+async def test_everything_twice_is_once(site: Site) -> None:
+    """Receiving all of it again changes nothing."""
+    frames = [frame(seq) for seq in range(10)]
+    await site.receive(frames, [STARTED, ENDED])
+    once = await site.session()
+    again = await site.receive([*frames, *frames], [STARTED, ENDED, ENDED])
+    assert (again.frames, again.duplicates, again.events) == (0, 20, 0)
+    assert await site.session() == once
+
+
+async def test_any_order_and_any_restart_give_the_same_session(
+    site: Site, tmp_path: Path
+) -> None:
+    """Frames and events one by one in random order, with restarts between, equal all at once."""
+    frames = [frame(seq) for seq in range(10)] + [frame(10 + s, "") for s in range(2)]
+    await site.receive(frames, [STARTED, ENDED])
+    expected = same(await site.session())
+    for seed in range(8):
+        shuffler = random.Random(seed)
+        pieces: list[Frame | SessionEvent] = [*frames, STARTED, ENDED]
+        shuffler.shuffle(pieces)
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        async with open_site(folder) as other:
+            for piece in pieces:
+                if isinstance(piece, Frame):
+                    await other.receive([piece])
+                else:
+                    await other.receive(events=[piece])
+                if shuffler.random() < 0.2:
+                    other.restart()
+            assert same(await other.session()) == expected
+
+
+async def test_a_session_without_events_is_found_in_its_frames(site: Site) -> None:
+    """The frames' session name alone opens it; a later frame without it ends it."""
+    await site.receive([frame(seq) for seq in range(6)])
+    assert (await site.session()).status is SessionStatus.ACTIVE
+    await site.receive([frame(6, ""), frame(7, "")])
+    ended = await site.session()
+    assert ended.status is SessionStatus.COMPLETED
+    assert ended.energy_wh == 50
+    assert ended.ended_at is not None
+    assert (ended.ended_at - ended.started_at).total_seconds() == 60
+
+
+async def test_backlog_that_comes_after_the_end_fills_the_gap(site: Site) -> None:
+    """Frames logged offline arrive last: the estimate gives way to what was measured."""
+    frames = [frame(seq) for seq in range(30)]
+    late = frames[3:25]
+    ended = replace(ENDED, at_ms=T0_MS + 290_000, meter_stop_mwh=5_290_000)
+    await site.receive([*frames[:3], *frames[25:]], [STARTED, ended])
+    before = await site.session()
+    assert SessionFlag.ESTIMATED_SPLIT in before.flags
+    assert before.energy_wh == 290
+    await site.receive(late)
+    after = await site.session()
+    assert after.flags == frozenset()
+    assert (after.energy_wh, after.estimated_wh, after.frames) == (
+        Decimal(290),
+        Decimal(0),
+        30,
+    )
+
+
+async def test_a_new_session_ends_the_one_before_even_when_it_comes_late(
+    site: Site,
+) -> None:
+    """Two sessions, the first one's frames last: both are complete and neither has the other's."""
+    first = [frame(seq, "1-1") for seq in range(5)]
+    second = [frame(seq, "1-2") for seq in range(10, 15)]
+    await site.receive(second)
+    await site.receive(first)
+    await site.receive([frame(7, "")])
+    one, two = await site.sessions()
+    assert (one.station_session, one.status, one.energy_wh) == (
+        "1-1", SessionStatus.COMPLETED, Decimal(40),
+    )  # fmt: skip
+    assert one.ended_at == frame(7).at
+    assert (two.status, two.energy_wh) == (SessionStatus.ACTIVE, Decimal(40))
+
+
+async def test_power_alone_makes_a_session_of_the_smallest_frames(site: Site) -> None:
+    """A station that names no sessions: power opens one, ten idle minutes end it."""
+    watts = [0, 0, *[3600] * 6, 0, 0]
+    await site.receive([plain(10 * i, w) for i, w in enumerate(watts)])
+    running = await site.session()
+    assert running.status is SessionStatus.ACTIVE
+    assert SessionFlag.INFERRED in running.flags
+    assert (running.started_at - T0).total_seconds() == 20
+    # Five whole intervals, and the falling edge's half.
+    assert running.grid_wh == Decimal(55)
+    await site.receive([plain(900, 0)])
+    assert (await site.session()).status is SessionStatus.COMPLETED
+
+
+async def test_a_pause_shorter_than_the_idle_time_stays_one_session(site: Site) -> None:
+    """Clouds do not make two sessions; a longer pause does."""
+    await site.receive([plain(0, 3600), plain(10, 3600), plain(20, 0)])
+    await site.receive([plain(400, 3600), plain(410, 3600)])
+    await site.session()
+    await site.receive([plain(1100, 3600), plain(1110, 3600)])
+    assert len(await site.sessions()) == 2
+
+
+async def test_frames_that_bridge_two_inferred_sessions_join_them(site: Site) -> None:
+    """Backlog between two stretches of power shows that they were one session."""
+    await site.receive([plain(0, 3600), plain(10, 3600)])
+    await site.receive([plain(1000, 3600), plain(1010, 3600)])
+    assert len(await site.sessions()) == 2
+    await site.receive([plain(s, 3600) for s in range(20, 1000, 10)])
+    joined = await site.session()
+    assert joined.grid_wh == Decimal(1010)
+
+
+async def test_a_plain_station_that_falls_silent_ends_its_session(site: Site) -> None:
+    """Without any more frames the wall clock ends an inferred session."""
+    await site.receive([plain(0, 3600), plain(10, 3600)])
+    assert await site.metering.end_idle() == 0
+    site.now = site.now.replace(hour=13)
+    assert await site.metering.end_idle() == 1
+    assert (await site.session()).status is SessionStatus.COMPLETED
+
+
+async def test_who_claimed_the_charge_is_its_driver(site: Site) -> None:
+    """A driver who started a charge gets the session that appears."""
+    await site.receive([frame(0, "")])
+    async with site.database.write() as uow:
+        await uow.users.add(
+            User(id="u1", name="driver", role=Role.USER, password_hash="x")
+        )
+        await uow.stations.claim(STATION, "u1", site.now)
+        await uow.commit()
+    await site.receive([frame(1), frame(2)])
+    assert (await site.session()).user_id == "u1"
+
+
+async def test_live_updates_carry_frames_energy_and_cost(site: Site) -> None:
+    """A listener hears each frame with the session's energy and cost so far."""
+    await site.receive([frame(0), frame(1)])
+    session = await site.session()
+    async with site.bus.listen(session.id) as updates:
+        await site.receive([frame(2)])
+        update = await anext(updates)
+    assert update.frame == frame(2)
+    assert update.session.energy_wh == 20
+    assert update.running_cost is not None
+    assert update.running_cost.total_cost.excl_vat == Decimal("0.002")
+
+
+async def test_a_billing_day_can_be_metered_again(site: Site) -> None:
+    """After a restart a running session goes on where it was."""
+    for seq in range(5):
+        await site.receive([frame(seq)])
+    site.restart()
+    for seq in range(5, 9):
+        await site.receive([frame(seq)])
+    assert (await site.session()).energy_wh == 80

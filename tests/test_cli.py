@@ -1,0 +1,163 @@
+"""The command line: exit codes, and errors of one line each."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from billing_service.cli import app
+from billing_service.settings import PREFIX, Settings
+
+PASSWORD = "correct horse battery"
+TARIFF = {
+    "id": "home",
+    "name": "Home",
+    "currency": "EUR",
+    "elements": [{"price_components": [{"type": "ENERGY", "price": 0.1, "vat": 20}]}],
+}
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Start without settings, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(PREFIX + name.upper(), raising=False)
+
+
+def solarrally(*arguments: str, say: str | None = None) -> Result:
+    """Run a command to its end."""
+    return CliRunner().invoke(app, arguments, input=say)
+
+
+def refused(code: int, *arguments: str, say: str | None = None) -> list[str]:
+    """Run a command that fails; return its error lines."""
+    result = solarrally(*arguments, say=say)
+    assert result.exit_code == code, result.output
+    lines = result.stderr.splitlines()
+    assert lines
+    assert all(line.startswith("error: ") for line in lines)
+    return [line.removeprefix("error: ") for line in lines]
+
+
+def add(name: str, *options: str) -> Result:
+    """Add a user."""
+    return solarrally(
+        "user", "add", name, *options, "--password-stdin", say=f"{PASSWORD}\n"
+    )
+
+
+def test_the_first_admin_needs_no_database_yet() -> None:
+    """The first command makes it; there is no default user or password."""
+    assert solarrally("user", "list").stdout == ""
+    made = add("root", "--role", "admin")
+    assert (made.exit_code, made.stdout) == (0, "Made admin root.\n")
+    assert add("dana", "--full-name", "Dana Driver").exit_code == 0
+    assert solarrally("user", "list").stdout.splitlines() == [
+        "dana  user  Dana Driver",
+        "root  admin",
+    ]
+
+
+def test_a_user_who_cannot_be_made() -> None:
+    """A short password is bad input; a name that is taken is a conflict."""
+    line = refused(2, "user", "add", "x", "--password-stdin", say="short\n")
+    assert line == ["password: must have at least 12 characters"]
+    add("dana")
+    line = refused(1, "user", "add", "Dana", "--password-stdin", say=f"{PASSWORD}\n")
+    assert line == ["there is a user Dana already"]
+    assert refused(2, "user", "add", "x", say="") == [
+        "there is no terminal to ask for the password: use --password-stdin"
+    ]
+
+
+def test_setting_a_password() -> None:
+    """For who exists."""
+    add("dana")
+    options = ("--password-stdin",)
+    done = solarrally("user", "passwd", "DANA", *options, say="another good one\n")
+    assert (done.exit_code, done.stdout) == (0, "Set the password of dana.\n")
+    assert refused(1, "user", "passwd", "nobody", *options, say=f"{PASSWORD}\n") == [
+        "there is no user nobody"
+    ]
+
+
+def test_tariffs_are_set_and_shown() -> None:
+    """The same file again changes nothing; a changed one is the next version."""
+    file = Path("tariff.json")
+    for tariff, said in (
+        (TARIFF, "Stored home version 1.\n"),
+        (TARIFF, "Already stored: home version 1.\n"),
+        (TARIFF | {"name": "Home, dearer"}, "Stored home version 2.\n"),
+    ):
+        file.write_text(json.dumps(tariff))
+        done = solarrally("tariff", "set", str(file))
+        assert (done.exit_code, done.stdout) == (0, said)
+    shown = json.loads(solarrally("tariff", "show", "home").stdout)
+    assert (shown["version"], shown["name"]) == (2, "Home, dearer")
+    assert json.loads(solarrally("tariff", "show").stdout) == [shown]
+    assert refused(1, "tariff", "show", "away") == ["there is no tariff away"]
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        ("{", 1),
+        ("[]", 1),
+        (json.dumps(TARIFF | {"currency": "USD"}), 1),
+        (json.dumps(TARIFF | {"currency": 5, "elements": 5}), 2),
+    ],
+)
+def test_a_tariff_that_cannot_be_right(content: str, lines: int) -> None:
+    """A line for each problem, and nothing is stored."""
+    Path("tariff.json").write_text(content)
+    assert len(refused(2, "tariff", "set", "tariff.json")) == lines
+    assert json.loads(solarrally("tariff", "show").stdout) == []
+
+
+def test_a_file_that_is_not_there() -> None:
+    """Told by its name."""
+    (line,) = refused(2, "tariff", "set", "nowhere.json")
+    assert line.startswith("nowhere.json: cannot be read")
+
+
+def test_migrating_up_and_down() -> None:
+    """To the newest, to none, and to one that does not exist."""
+    assert "The database is at 0" in solarrally("migrate").stdout
+    assert "The database is at None" in solarrally("migrate", "--to", "base").stdout
+    (line,) = refused(1, "migrate", "--to", "nonsense")
+    assert "nonsense" in line
+
+
+@pytest.mark.parametrize(
+    "command", [["serve"], ["migrate"], ["user", "list"], ["tariff", "show"]]
+)
+def test_wrong_settings(monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
+    """A line for each, whatever the command."""
+    monkeypatch.setenv("SOLARRALLY_PORT", "x")
+    monkeypatch.setenv("SOLARRALLY_DATABASE_URL", "mysql://u:hunter2@host/db")
+    lines = refused(2, *command)
+    assert [line.split(":")[0] for line in lines] == [
+        "SOLARRALLY_DATABASE_URL",
+        "SOLARRALLY_PORT",
+    ]
+    assert "hunter2" not in str(lines)
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:////proc/no/such.db", "postgresql://u:hunter2@127.0.0.1:1/db"]
+)
+def test_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """One line, without the password."""
+    monkeypatch.setenv("SOLARRALLY_DATABASE_URL", url)
+    (line,) = refused(1, "user", "list")
+    assert "hunter2" not in line
+
+
+def test_the_description_needs_no_database(tmp_path: Path) -> None:
+    """It is printed, and nothing is made."""
+    described: dict[str, Any] = json.loads(solarrally("openapi").stdout)
+    assert "/sessions/{session_id}/bill" in described["paths"]
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,214 @@
+"""``solarrally serve`` as a process, with a real Mosquitto."""
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from billing_service.settings import PREFIX
+from scripts.rig.broker import Broker as Mosquitto
+from scripts.rig.process import Program
+from tests.adapters.mosquitto import PREFIX as TOPICS
+from tests.adapters.mosquitto import mosquitto, station_at
+
+WITHIN_S = 60
+PASSWORD = "correct horse battery"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _solarrally(folder: Path, name: str, *arguments: str, **settings: Any) -> Program:
+    env = {f"{PREFIX}{key.upper()}": str(value) for key, value in settings.items()}
+    command = [sys.executable, "-m", "billing_service", *arguments]
+    repository = Path(__file__).parent.parent
+    return Program(
+        name,
+        command,
+        log=folder / f"{name}.log",
+        cwd=folder,
+        env={"PYTHONPATH": str(repository), f"{PREFIX}DATA_DIR": str(folder)} | env,
+    )
+
+
+@asynccontextmanager
+async def _serving(
+    folder: Path, broker_port: int, **settings: Any
+) -> AsyncIterator[tuple[httpx.AsyncClient, Program]]:
+    port = _free_port()
+    program = _solarrally(
+        folder, "serve", "serve", port=port, mqtt_port=broker_port, **settings
+    )
+    await program.start()
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{port}", trust_env=False
+    ) as client:
+        try:
+            await program.until_listening(port, WITHIN_S)
+            yield client, program
+        finally:
+            await program.stop()
+
+
+def _login(broker: Mosquitto) -> dict[str, Any]:
+    login = broker.logins["billing"]
+    return {"mqtt_username": login.username, "mqtt_password": login.password}
+
+
+async def _until_ready(client: httpx.AsyncClient) -> None:
+    async with asyncio.timeout(WITHIN_S):
+        while (await client.get("/readyz")).status_code != 200:
+            await asyncio.sleep(0.05)
+
+
+async def _end(program: Program, number: signal.Signals) -> int:
+    """Signal the process and return how it ended."""
+    process = program._process
+    assert process is not None
+    process.send_signal(number)
+    async with asyncio.timeout(WITHIN_S):
+        return await process.wait()
+
+
+async def test_from_a_frame_to_a_bill(tmp_path: Path) -> None:
+    """First start without an admin says how to make one; then a session becomes a bill."""
+    async with (
+        mosquitto(tmp_path) as broker,
+        _serving(tmp_path, broker.port, **_login(broker)) as (client, program),
+    ):
+        hint = "There is no admin yet. Make one: solarrally user add NAME --role admin"
+        assert hint in program.log.read_text()
+        await _until_ready(client)
+        admin = await _signed_in(tmp_path, client)
+        tariff = {
+            "id": "home",
+            "name": "Home",
+            "currency": "EUR",
+            "elements": [
+                {"price_components": [{"type": "ENERGY", "price": 0.5, "vat": 20}]}
+            ],
+        }
+        set_ = await client.post("/tariffs/", json=tariff, headers=admin)
+        assert set_.status_code == 201
+        await _charge(broker)
+        session = await _completed(client, admin)
+        assert session["energy_wh"] == "1000.000"
+        path = f"/sessions/{session['id']}"
+        me = (await client.get("/users/me", headers=admin)).json()["id"]
+        await client.put(path, json={"user_id": me}, headers=admin)
+        bill = (await client.post(f"{path}/bill", headers=admin)).json()
+        assert (bill["net"], bill["vat"], bill["total"]) == ("0.50", "0.10", "0.60")
+        pdf = await client.get(f"{path}/bill?format=pdf", headers=admin)
+        assert pdf.content.startswith(b"%PDF-")
+        assert await _end(program, signal.SIGTERM) == 0
+    assert "Traceback" not in program.log.read_text()
+
+
+async def _signed_in(folder: Path, client: httpx.AsyncClient) -> dict[str, str]:
+    process = await asyncio.create_subprocess_exec(
+        *_solarrally(folder, "add", "user", "add", "root", "--role", "admin")._argv,
+        "--password-stdin",
+        cwd=folder,
+        env=_solarrally(folder, "add").env,
+        stdin=asyncio.subprocess.PIPE,
+    )
+    await process.communicate(f"{PASSWORD}\n".encode())
+    assert process.returncode == 0
+    form = {"username": "root", "password": PASSWORD}
+    answer = await client.post("/auth/token", data=form)
+    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+async def _charge(broker: Mosquitto) -> None:
+    """Let a station charge 1 kWh in an hour, a frame a minute, and unplug."""
+    start = datetime.now(UTC) - timedelta(hours=2)
+
+    def stamp(minute: int) -> str:
+        at = start + timedelta(minutes=minute)
+        return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    async with station_at(broker) as station:
+        for minute in range(61):
+            frame = {
+                "boot": 1,
+                "seq": minute,
+                "timestamp": stamp(minute),
+                "V": 230,
+                "I": 4.35,
+                "P": 1000,
+                "E": 5000 + 1000 * minute / 60,
+                "source": "solar",
+                "pilot": "C",
+                "session": "1-1",
+            }
+            await station.publish(
+                f"{TOPICS}/garage/telemetry", json.dumps(frame), qos=1
+            )
+        ended = {
+            "type": "session_ended",
+            "timestamp": stamp(60),
+            "session": "1-1",
+            "started_at": stamp(0),
+            "meter_start_wh": 5000,
+            "meter_stop_wh": 6000,
+            "solar_wh": 1000,
+            "grid_wh": 0,
+            "reason": "unplugged",
+        }
+        await station.publish(f"{TOPICS}/garage/event", json.dumps(ended), qos=1)
+
+
+async def _completed(client: httpx.AsyncClient, headers: dict[str, str]) -> Any:
+    async with asyncio.timeout(WITHIN_S):
+        while True:
+            answer = await client.get("/sessions/?status=COMPLETED", headers=headers)
+            if answer.json()["total"]:
+                return answer.json()["items"][0]
+            await asyncio.sleep(0.05)
+
+
+async def test_without_a_broker_it_serves_and_says_so(tmp_path: Path) -> None:
+    """Bills can be read while the broker is away; Ctrl-C ends it well."""
+    async with _serving(tmp_path, _free_port()) as (client, program):
+        answer = await client.get("/readyz")
+        assert answer.status_code == 503
+        assert answer.json()["checks"] == {
+            "database": "ok",
+            "broker": "not connected",
+            "metering": "ok",
+        }
+        assert (await client.get("/healthz")).status_code == 200
+        assert await _end(program, signal.SIGINT) == 0
+    assert "Traceback" not in program.log.read_text()
+
+
+async def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    """One line that says so, and exit code 1."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        program = _solarrally(
+            tmp_path, "serve", "serve", port=port, mqtt_port=_free_port()
+        )
+        await program.start()
+        process = program._process
+        assert process is not None
+        async with asyncio.timeout(WITHIN_S):
+            assert await process.wait() == 1
+    said = program.log.read_text()
+    assert said.splitlines() == [
+        f"error: cannot listen on 127.0.0.1 port {port}: Address already in use"
+    ]

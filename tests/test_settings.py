@@ -1,0 +1,112 @@
+"""Settings: what is wrong is told in a line each, and secrets are not shown."""
+
+from pathlib import Path
+
+import pytest
+
+from billing_service.settings import PREFIX, Settings, SettingsInvalid, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Start without settings, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(PREFIX + name.upper(), raising=False)
+
+
+def test_a_home_needs_no_settings() -> None:
+    """SQLite in the data folder, reachable from this machine only."""
+    settings = load_settings()
+    assert settings.effective_database_url == "sqlite:///data/solarrally.db"
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.read_mqtt_password() is None
+
+
+def test_the_environment_goes_before_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are read; an empty value was not set."""
+    Path(".env").write_text(
+        "SOLARRALLY_CURRENCY=CHF\nSOLARRALLY_LOCALE=de_CH\nSOLARRALLY_PORT=\n"
+        "SOLARRALLY_SUPPLIER_ADDRESS=1 Road|8000 Town\nUNRELATED=x\n"
+    )
+    monkeypatch.setenv("SOLARRALLY_LOCALE", "fr_CH")
+    settings = load_settings()
+    assert (settings.currency, settings.locale, settings.port) == ("CHF", "fr_CH", 8000)
+    assert settings.supplier_address == ("1 Road", "8000 Town")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("PORT", "0", "greater than or equal to 1"),
+        ("PORT", "http", "integer"),
+        ("DATABASE_URL", "mysql://u:hunter2@host/db", "mysql is not supported"),
+        ("DATABASE_URL", "hunter2", "not a database URL"),
+        ("CURRENCY", "euro", "ISO 4217"),
+        ("TIME_ZONE", "Mars", "IANA time zone"),
+        ("LOCALE", "xx_YY_ZZ_1", "must be a locale"),
+        ("BILL_SERIES", "R1", "must not end in a digit"),
+        ("BILL_SERIES", "a/b", "A-Z"),
+        ("MQTT_TOPIC_PREFIX", "ev/#", "must be levels"),
+        ("DEFAULT_STATION", "My Station", "pattern"),
+        ("IDLE_TIME_S", "1", "greater than"),
+        ("TOLERANCE", "NaN", "finite"),
+        ("LOG_LEVEL", "loud", "pattern"),
+    ],
+)
+def test_a_wrong_setting_is_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, why: str
+) -> None:
+    """With its name as it is set, the reason, and never the value: it may be a secret."""
+    monkeypatch.setenv(PREFIX + name, value)
+    with pytest.raises(SettingsInvalid) as refused:
+        load_settings()
+    (line,) = str(refused.value).splitlines()
+    assert line.startswith(f"{PREFIX}{name}: ")
+    assert why in line
+    assert "hunter2" not in line
+
+
+def test_all_that_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that it is mended at once."""
+    monkeypatch.setenv("SOLARRALLY_PORT", "x")
+    monkeypatch.setenv("SOLARRALLY_CURRENCY", "x")
+    with pytest.raises(SettingsInvalid) as refused:
+        load_settings()
+    assert len(str(refused.value).splitlines()) == 2
+
+
+def test_the_broker_s_password_may_be_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its line end does not count; both at once, or a file that is not there, is told."""
+    file = tmp_path / "password"
+    monkeypatch.setenv("SOLARRALLY_MQTT_PASSWORD_FILE", str(file))
+    with pytest.raises(SettingsInvalid, match="MQTT_PASSWORD_FILE: cannot read"):
+        load_settings().read_mqtt_password()
+    file.write_text("hunter2\n")
+    assert load_settings().read_mqtt_password() == "hunter2"
+    monkeypatch.setenv("SOLARRALLY_MQTT_PASSWORD", "other")
+    with pytest.raises(SettingsInvalid, match="not both"):
+        load_settings()
+
+
+def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings may end up in a log."""
+    monkeypatch.setenv("SOLARRALLY_MQTT_PASSWORD", "hunter2")
+    monkeypatch.setenv("SOLARRALLY_DATABASE_URL", "postgresql://u:hunter2@host/db")
+    assert "hunter2" not in repr(load_settings())
+
+
+@pytest.mark.parametrize("name", [".env.example", ".env.production.example"])
+def test_the_examples_are_true(name: str) -> None:
+    """Every setting they name exists, their values are taken, and none is left out."""
+    text = (Path(__file__).parent.parent / name).read_text("utf-8")
+    assigned = [
+        line.removeprefix("#").partition("=")[0].strip().removeprefix(PREFIX).lower()
+        for line in text.splitlines()
+        if line.removeprefix("#").startswith(PREFIX)
+    ]
+    assert sorted(assigned) == sorted(Settings.model_fields)
+    Path(".env").write_text(text)
+    load_settings()
