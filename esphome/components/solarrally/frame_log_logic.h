@@ -1,0 +1,98 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace evstation {
+
+/// CRC-32 of IEEE 802.3, as zlib's `crc32`.
+uint32_t crc32(std::string_view data);
+
+/// A folder of files: the SD card, or a directory of the twin. Every call may fail.
+class Storage {
+ public:
+  virtual ~Storage() = default;
+  /// Whether a card is there and readable.
+  virtual bool ready() = 0;
+  /// Names and sizes of all files.
+  virtual bool list(std::map<std::string, int64_t> *files) = 0;
+  /// Append and flush: once this returns true a power cut loses nothing of it.
+  virtual bool append(const std::string &name, std::string_view data) = 0;
+  /// Read up to `size` bytes.
+  virtual bool read(const std::string &name, int64_t offset, size_t size, std::string *data) = 0;
+  /// Replace a small file as a whole.
+  virtual bool replace(const std::string &name, std::string_view data) = 0;
+  virtual bool remove(const std::string &name) = 0;
+  virtual int64_t free_bytes() = 0;
+};
+
+/// One line of the offline log (docs/protocol/offline-log.md).
+std::string log_line(std::string_view frame);
+/// @return whether the line (without its LF) is whole; `frame` is then its frame
+bool read_log_line(std::string_view line, std::string *frame);
+
+enum class LogState : uint8_t { OK, MISSING, FAILED, FULL };
+const char *to_text(LogState state);
+
+/// Frames that could not be sent, on the card, until they are acknowledged.
+///
+/// Each boot writes files of its own, so that a line torn by a power cut is always a file's last. What was sent is
+/// remembered in a file beside them; when that is lost, frames are sent twice, which does no harm.
+class FrameLog {
+ public:
+  static constexpr int64_t MAX_FILE_BYTES = 1 << 20;
+  static constexpr int64_t MIN_FREE_BYTES = 4 << 20;
+  static constexpr size_t MAX_LINE_BYTES = 4096;
+
+  FrameLog(Storage *storage, std::string station) : storage_(storage), station_(std::move(station)) {}
+
+  /// Look at the card: what is there, what was sent. Call again after a failure.
+  void begin();
+  /// Write one frame down.
+  /// @return whether it is safe on the card
+  bool append(const std::string &frame, int64_t utc_ms);
+
+  struct Batch {
+    std::string name;
+    int64_t end = 0;
+    size_t lines = 0;
+    std::vector<std::string> frames;
+    bool current_boot = false;
+  };
+  /// The oldest frames that were not acknowledged, at most `max_frames` and `max_bytes`.
+  /// @return false when there are none. A batch may have no frame: it then only holds lines that are of no use.
+  bool next(size_t max_frames, size_t max_bytes, Batch *batch);
+  /// The batch is acknowledged; it is not sent again.
+  void sent(const Batch &batch);
+
+  LogState state() const { return this->state_; }
+  /// Lines that wait to be sent.
+  size_t pending() const { return this->pending_; }
+  /// Lines in the middle of a file whose CRC was wrong.
+  uint32_t corrupt() const { return this->corrupt_; }
+
+ protected:
+  bool ours_(const std::string &name) const;
+  bool open_(int64_t utc_ms);
+  bool make_room_();
+  size_t count_lines_(const std::string &name, int64_t from);
+  void save_sent_();
+  void load_sent_();
+  std::string sent_name_() const { return this->station_ + ".sent"; }
+
+  Storage *storage_;
+  std::string station_;
+  LogState state_ = LogState::MISSING;
+  std::string current_;
+  std::string current_day_;
+  std::vector<std::string> mine_;
+  std::map<std::string, int64_t> files_;
+  std::map<std::string, int64_t> sent_;
+  size_t pending_ = 0;
+  uint32_t corrupt_ = 0;
+};
+
+}  // namespace evstation

@@ -1,0 +1,486 @@
+#include "solarrally.h"
+
+#include <algorithm>
+#include <cmath>
+#include <sys/time.h>
+
+#include "esphome/core/application.h"
+#include "esphome/core/hal.h"
+#include "esphome/core/log.h"
+#ifdef USE_API
+#include "esphome/components/api/api_server.h"
+#endif
+#ifdef USE_ESP32
+#include <esp_system.h>
+#endif
+
+namespace esphome::solarrally {
+
+static const char *const TAG = "solarrally";
+static constexpr uint32_t PUBLISH_INTERVAL_MS = 1000;
+
+void SolarRally::set_identity(const std::string &station, const std::string &name, const std::string &model) {
+  this->identity_.station = station;
+  this->identity_.name = name;
+  this->identity_.model = model;
+}
+
+void SolarRally::set_feedback_pin(int index, GPIOPin *pin) {
+  this->feedback_pins_[index] = pin;
+  this->settings.contactors.has_feedback[index] = true;
+}
+
+void SolarRally::set_meter(int index, sensor::Sensor *voltage, sensor::Sensor *current, sensor::Sensor *power,
+                           sensor::Sensor *energy) {
+  auto &meter = this->meters_[index];
+  meter.voltage = voltage;
+  meter.current = current;
+  meter.power = power;
+  meter.energy = energy;
+  // All four come out of one response, one after another; `loop` sees them together.
+  power->add_on_state_callback([&meter](float) { meter.fresh = true; });
+}
+
+void SolarRally::set_control_pilot(output::FloatOutput *pwm, voltage_sampler::VoltageSampler *voltage, float scale,
+                                   float offset, int samples) {
+  this->pilot_pwm_ = pwm;
+  this->pilot_voltage_ = voltage;
+  this->pilot_scale_ = scale;
+  this->pilot_offset_ = offset;
+  this->pilot_samples_ = samples;
+  this->settings.has_pilot = true;
+  this->settings.session.has_pilot = true;
+}
+
+#ifdef USE_SOLARRALLY_MQTT
+void SolarRally::set_broker(const std::string &host, uint16_t port) {
+  this->mqtt_.host = host;
+  this->mqtt_.port = port;
+}
+
+void SolarRally::set_credentials(const std::string &username, const std::string &password) {
+  this->mqtt_.username = username;
+  this->mqtt_.password = password;
+}
+#endif
+
+#ifdef USE_SOLARRALLY_LOG
+void SolarRally::set_log_pins(int clk, int mosi, int miso, int cs) {
+  const int pins[] = {clk, mosi, miso, cs};
+  std::copy(std::begin(pins), std::end(pins), this->log_pins_);
+}
+#endif
+
+static const char *reset_reason(bool clean) {
+#ifdef USE_ESP32
+  switch (esp_reset_reason()) {
+    case ESP_RST_POWERON:
+      return "power_on";
+    case ESP_RST_SW:
+      return "software";
+    case ESP_RST_PANIC:
+      return "panic";
+    case ESP_RST_INT_WDT:
+      return "interrupt_watchdog";
+    case ESP_RST_TASK_WDT:
+      return "task_watchdog";
+    case ESP_RST_WDT:
+      return "watchdog";
+    case ESP_RST_BROWNOUT:
+      return "brownout";
+    case ESP_RST_EXT:
+      return "external";
+    default:
+      return "unknown";
+  }
+#else
+  return clean ? "software" : "power_on";
+#endif
+}
+
+void SolarRally::boot_() {
+  this->kept_boot_ = global_preferences->make_preference<KeptBoot>(fnv1_hash("solarrally_boot"));
+  KeptBoot last{};
+  if (!this->kept_boot_.load(&last))
+    last = {0, 0, 0};
+  this->identity_.boot = last.boot + 1;
+  this->identity_.reset_reason = reset_reason(last.clean != 0);
+  this->identity_.serial = get_mac_address();
+#ifdef ESPHOME_PROJECT_VERSION
+  this->identity_.firmware = ESPHOME_PROJECT_VERSION;
+#else
+  this->identity_.firmware = "custom";
+#endif
+  // The clock cannot be earlier than what was seen before, nor than the day this firmware was made.
+  const int64_t built_ms = static_cast<int64_t>(App.get_build_time()) * 1000;
+  this->clock_.estimate(this->now_(), std::max(last.last_utc_ms, built_ms));
+  this->keep_boot_(false);
+
+  this->kept_session_ = global_preferences->make_preference<KeptSession>(fnv1_hash("solarrally_session"));
+  KeptSession open{};
+  if (this->kept_session_.load(&open) && open.active == 1) {
+    logic::Session session;
+    session.boot = open.boot;
+    session.number = open.number;
+    session.started_utc_ms = open.started_utc_ms;
+    std::copy(std::begin(open.start_wh), std::end(open.start_wh), session.start.wh);
+    this->station_->begin(this->identity_.boot, &session);
+  } else {
+    this->station_->begin(this->identity_.boot, nullptr);
+  }
+}
+
+void SolarRally::keep_boot_(bool clean) {
+  const KeptBoot kept{this->identity_.boot, static_cast<uint8_t>(clean ? 1 : 0),
+                      this->clock_.utc(this->now_())};
+  this->kept_boot_.save(&kept);
+  global_preferences->sync();
+}
+
+void SolarRally::keep_session_() {
+  const auto &session = this->station_->sessions().current();
+  KeptSession kept{};
+  kept.active = this->station_->sessions().active() ? 1 : 0;
+  kept.boot = session.boot;
+  kept.number = session.number;
+  kept.started_utc_ms = logic::session_started(session, this->clock_);
+  std::copy(std::begin(session.start.wh), std::end(session.start.wh), kept.start_wh);
+  this->kept_session_.save(&kept);
+  global_preferences->sync();
+}
+
+void SolarRally::read_clock_(logic::Millis now_ms) {
+  const bool ready = this->clock_ready_ == nullptr || this->clock_ready_->state;
+  timeval now{};
+  if (!ready || !this->rtc_->now().is_valid() || gettimeofday(&now, nullptr) != 0)
+    return;
+  if (this->clock_.sync(now_ms, static_cast<int64_t>(now.tv_sec) * 1000 + now.tv_usec / 1000))
+    ESP_LOGI(TAG, "The clock is set, %+lld ms from the estimate", static_cast<long long>(this->clock_.correction_ms()));
+}
+
+bool SolarRally::controlled_() const {
+#ifdef USE_SOLARRALLY_MQTT
+  if (this->messenger_ != nullptr && this->messenger_->connected())
+    return true;
+#endif
+#ifdef USE_API
+  return api::global_api_server != nullptr && api::global_api_server->is_connected();
+#else
+  return false;
+#endif
+}
+
+bool SolarRally::obey_(const logic::Verdict &verdict) {
+  switch (verdict.kind) {
+    case logic::CommandKind::SET_MODE:
+      this->ask_mode(verdict.mode);
+      return true;
+    case logic::CommandKind::SET_CURRENT_LIMIT:
+      return this->ask_current_limit(verdict.current_a);
+    case logic::CommandKind::START:
+      this->ask_enabled(true);
+      return true;
+    case logic::CommandKind::STOP:
+      this->ask_enabled(false);
+      return true;
+    case logic::CommandKind::RESET_FAULTS:
+      return this->ask_reset_faults();
+    case logic::CommandKind::REBOOT:
+      // The result must be out before the station is.
+      this->set_timeout("reboot", 1000, [] { App.safe_reboot(); });
+      return true;
+    default:
+      return false;
+  }
+}
+
+void SolarRally::setup() {
+  this->started_ms_ = millis_64();
+  for (auto *pin : this->contactor_pins_) {
+    if (pin != nullptr) {
+      pin->setup();
+      pin->digital_write(false);
+    }
+  }
+  for (auto *pin : this->feedback_pins_) {
+    if (pin != nullptr)
+      pin->setup();
+  }
+  this->settings.follow.min_current_a = this->settings.min_current_a;
+  for (auto &meter : this->settings.meters)
+    meter.max_power_w = meter.max_voltage_v * meter.max_current_a;
+  this->station_ = std::make_unique<logic::Station>(this->settings);
+
+  this->kept_ = global_preferences->make_preference<Kept>(fnv1_hash("solarrally_kept"));
+  Kept kept{static_cast<uint8_t>(logic::Mode::OFF), this->settings.max_current_a};
+  if (this->kept_.load(&kept) && kept.mode <= static_cast<uint8_t>(logic::Mode::AUTO)) {
+    this->station_->set_mode(static_cast<logic::Mode>(kept.mode));
+    this->station_->set_current_limit(kept.current_limit_a);
+  }
+  this->boot_();
+  this->drive_();
+#ifdef USE_SOLARRALLY_LOG
+  mount_card(this->log_folder_, this->log_pins_[0], this->log_pins_[1], this->log_pins_[2], this->log_pins_[3]);
+  this->storage_ = std::make_unique<FolderStorage>(this->log_folder_);
+#endif
+#ifdef USE_SOLARRALLY_MQTT
+  this->messenger_ = std::make_unique<Messenger>(this->station_.get(), &this->identity_, &this->clock_);
+  this->messenger_->set_discovery_prefix(this->discovery_prefix_);
+  this->messenger_->on_command = [this](const logic::Verdict &verdict) { return this->obey_(verdict); };
+  this->mqtt_.client_id = "solarrally-" + this->identity_.station + "-" + this->identity_.serial;
+#ifdef USE_SOLARRALLY_LOG
+  this->messenger_->begin(this->mqtt_, this->topic_prefix_, this->storage_.get());
+#else
+  this->messenger_->begin(this->mqtt_, this->topic_prefix_, nullptr);
+#endif
+#endif
+#ifdef USE_OTA_STATE_LISTENER
+  ota::get_global_ota_callback()->add_global_state_listener(this);
+#endif
+}
+
+void SolarRally::loop() {
+  const auto now_ms = this->now_();
+  this->feed_meters_(now_ms);
+
+  this->read_clock_(now_ms);
+  this->station_->step(this->see_());
+  this->drive_();
+  for (const auto &event : this->station_->events()) {
+    if (event.type == logic::EventType::SESSION_STARTED || event.type == logic::EventType::SESSION_ENDED)
+      this->keep_session_();
+#ifdef USE_SOLARRALLY_MQTT
+    this->messenger_->event(event);
+#endif
+  }
+  this->station_->events().clear();
+#ifdef USE_SOLARRALLY_MQTT
+  this->messenger_->loop(now_ms);
+#endif
+
+  if (millis() - this->last_publish_ms_ >= PUBLISH_INTERVAL_MS) {
+    this->last_publish_ms_ = millis();
+    this->publish_();
+  }
+}
+
+logic::StationInputs SolarRally::see_() {
+  logic::StationInputs inputs;
+  inputs.now_ms = this->now_();
+  for (int index = 0; index < logic::SOURCES; index++) {
+    if (this->feedback_pins_[index] != nullptr)
+      inputs.aux_closed[index] = this->feedback_pins_[index]->digital_read();
+  }
+  this->sample_pilot_(&inputs);
+  if (this->available_power_ != nullptr)
+    inputs.available_solar_w = this->available_power_->get_state();
+  inputs.controlled = this->controlled_();
+  inputs.updating = this->updating_;
+  return inputs;
+}
+
+void SolarRally::feed_meters_(logic::Millis now_ms) {
+  for (int index = 0; index < logic::SOURCES; index++) {
+    auto &meter = this->meters_[index];
+    if (!meter.fresh)
+      continue;
+    meter.fresh = false;
+    logic::Reading reading;
+    reading.voltage_v = meter.voltage->get_state();
+    reading.current_a = meter.current->get_state();
+    reading.power_w = meter.power->get_state();
+    if (meter.energy != nullptr && !std::isnan(meter.energy->get_state())) {
+      reading.energy_wh = meter.energy->get_state();
+      reading.has_energy = true;
+    }
+    const logic::Doubt doubt = this->station_->feed(index, now_ms, reading);
+    if (doubt != logic::Doubt::NONE) {
+      ESP_LOGW(TAG, "The %s meter is not believed (%s): %.1f V, %.3f A, %.1f W, %.0f Wh",
+               logic::to_text(logic::source_at(index)), logic::to_text(doubt), reading.voltage_v, reading.current_a,
+               reading.power_w, reading.energy_wh);
+    }
+  }
+}
+
+void SolarRally::sample_pilot_(logic::StationInputs *inputs) {
+  if (this->pilot_voltage_ == nullptr)
+    return;
+  float highest = -INFINITY;
+  float lowest = INFINITY;
+  for (int i = 0; i < this->pilot_samples_; i++) {
+    const float voltage = this->pilot_voltage_->sample() * this->pilot_scale_ + this->pilot_offset_;
+    if (std::isnan(voltage))
+      continue;
+    highest = std::max(highest, voltage);
+    lowest = std::min(lowest, voltage);
+  }
+  if (highest >= lowest) {
+    inputs->pilot_high_v = highest;
+    inputs->pilot_low_v = lowest;
+  }
+}
+
+void SolarRally::drive_() {
+  // Opening is written before closing, so that the pins never show both, not even for a microsecond.
+  for (int pass = 0; pass < 2; pass++) {
+    for (int index = 0; index < logic::SOURCES; index++) {
+      const bool on = this->station_->coil(index);
+      if (this->contactor_pins_[index] != nullptr && on == (pass == 1))
+        this->contactor_pins_[index]->digital_write(on);
+    }
+  }
+  const float duty = this->station_->pilot_duty();
+  if (this->pilot_pwm_ != nullptr && duty != this->driven_duty_) {
+    this->driven_duty_ = duty;
+    this->pilot_pwm_->set_level(duty);
+  }
+}
+
+void SolarRally::drive_off_() {
+  for (auto *pin : this->contactor_pins_) {
+    if (pin != nullptr)
+      pin->digital_write(false);
+  }
+  if (this->pilot_pwm_ != nullptr) {
+    this->driven_duty_ = 1.0f;
+    this->pilot_pwm_->set_level(this->driven_duty_);
+  }
+}
+
+void SolarRally::on_shutdown() {
+  this->drive_off_();
+  this->keep_boot_(true);
+#ifdef USE_SOLARRALLY_MQTT
+  this->messenger_->stop();
+#endif
+}
+
+#ifdef USE_OTA_STATE_LISTENER
+void SolarRally::on_ota_global_state(ota::OTAState state, float progress, uint8_t error,
+                                     ota::OTAComponent *component) {
+  // The update blocks the main loop: what must be off is put off here.
+  if (state == ota::OTA_STARTED) {
+    ESP_LOGW(TAG, "Firmware update: both contactors off");
+    this->updating_ = true;
+    this->drive_off_();
+    this->station_->step(this->see_());
+  } else if (state == ota::OTA_ABORT || state == ota::OTA_ERROR) {
+    this->updating_ = false;
+  }
+}
+#endif
+
+void SolarRally::keep_() {
+  const Kept kept{static_cast<uint8_t>(this->station_->mode()), this->station_->current_limit_a()};
+  this->kept_.save(&kept);
+  // A power cut in the next minute must not bring back what the owner has just changed.
+  global_preferences->sync();
+  this->publish_();
+}
+
+void SolarRally::ask_mode(logic::Mode mode) {
+  this->station_->set_mode(mode);
+  this->keep_();
+}
+
+bool SolarRally::ask_current_limit(float current_a) {
+  const bool done = this->station_->set_current_limit(current_a);
+  this->keep_();
+  return done;
+}
+
+void SolarRally::ask_enabled(bool enabled) {
+  this->station_->set_enabled(enabled);
+  this->publish_();
+}
+
+bool SolarRally::ask_reset_faults() {
+  const bool done = this->station_->reset_faults();
+  if (!done)
+    ESP_LOGW(TAG, "A fault stays: its cause is not gone");
+  this->publish_();
+  return done;
+}
+
+template<typename E, typename T> static void publish(E *entity, const T &value) {
+  if (entity != nullptr && (!entity->has_state() || entity->state != value))
+    entity->publish_state(value);
+}
+
+void SolarRally::publish_() {
+  const auto &station = *this->station_;
+  const auto mode = static_cast<size_t>(station.mode());
+  if (this->mode_select_ != nullptr && this->mode_select_->active_index() != mode)
+    this->mode_select_->publish_state(mode);
+  publish(this->limit_number_, station.current_limit_a());
+  if (this->enabled_switch_ != nullptr && this->enabled_switch_->state != station.enabled())
+    this->enabled_switch_->publish_state(station.enabled());
+  publish(this->vehicle_binary_sensor_, station.vehicle());
+  publish(this->charging_binary_sensor_, station.charging());
+  publish(this->problem_binary_sensor_, station.faults().any());
+  publish(this->source_text_sensor_, std::string(logic::to_text(station.source())));
+  publish(this->status_text_sensor_, std::string(logic::to_text(station.status())));
+  if (this->settings.has_pilot)
+    publish(this->pilot_text_sensor_, std::string(logic::to_text(station.pilot())));
+  std::string faults;
+  for (int i = 0; i < logic::FAULT_COUNT; i++) {
+    const auto fault = static_cast<logic::Fault>(i);
+    if (station.faults().has(fault))
+      faults += (faults.empty() ? "" : ", ") + std::string(logic::info_of(fault).name);
+  }
+  publish(this->faults_text_sensor_, faults.empty() ? std::string("none") : faults);
+
+  float voltage_v = 0.0f;
+  float current_a = 0.0f;
+  float power_w = 0.0f;
+  for (int index = 0; index < logic::SOURCES; index++) {
+    logic::Reading reading;
+    if (!station.reading(index, &reading))
+      continue;
+    current_a += reading.current_a;
+    power_w += reading.power_w;
+    if (station.source() == logic::source_at(index))
+      voltage_v = reading.voltage_v;
+  }
+  publish(this->voltage_sensor_, voltage_v);
+  publish(this->current_sensor_, current_a);
+  publish(this->power_sensor_, power_w);
+  publish(this->offered_current_sensor_, station.offered_current_a());
+  const logic::Registers registers = station.registers();
+  if (registers.known()) {
+    publish(this->energy_sensor_, static_cast<float>(registers.total()));
+    publish(this->solar_energy_sensor_, static_cast<float>(registers.wh[logic::SOLAR]));
+    publish(this->grid_energy_sensor_, static_cast<float>(registers.wh[logic::GRID]));
+  }
+  const auto &session = station.sessions().current();
+  if (!station.sessions().active()) {
+    publish(this->session_duration_sensor_, 0.0f);
+    return;
+  }
+  if (registers.known() && session.start.known())
+    publish(this->session_energy_sensor_, static_cast<float>(registers.total() - session.start.total()));
+  publish(this->session_duration_sensor_,
+          static_cast<float>((this->now_() - session.started_ms) / 1000));
+}
+
+void SolarRally::dump_config() {
+  ESP_LOGCONFIG(TAG,
+                "SolarRally station '%s':\n"
+                "  Current: %.0f to %.0f A, cable %.0f A\n"
+                "  Dead time: %d ms\n"
+                "  Control pilot: %s",
+                this->identity_.station.c_str(), this->settings.min_current_a, this->settings.max_current_a,
+                this->settings.cable_current_a, static_cast<int>(this->settings.contactors.dead_time_ms),
+                YESNO(this->settings.has_pilot));
+  for (int index = 0; index < logic::SOURCES; index++) {
+    LOG_PIN("  Contactor: ", this->contactor_pins_[index]);
+    LOG_PIN("  Feedback: ", this->feedback_pins_[index]);
+  }
+}
+
+void ModeSelect::control(size_t index) { this->station_->ask_mode(static_cast<logic::Mode>(index)); }
+void LimitNumber::control(float value) { this->station_->ask_current_limit(value); }
+void EnabledSwitch::write_state(bool state) { this->station_->ask_enabled(state); }
+void ResetFaultsButton::press_action() { this->station_->ask_reset_faults(); }
+
+}  // namespace esphome::solarrally

@@ -1,0 +1,61 @@
+"""What the firmware's tests share: ESPHome, throw-away secrets, the built twin."""
+
+import base64
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "esphome"))
+
+from bench import twin  # noqa: E402  the bench lives beside the firmware, not in a package of the environment
+
+type RunEsphome = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def write_secrets(folder: Path) -> None:
+    """Fill a secrets file with values that were never used before."""
+    (folder / "secrets.yaml").write_text(
+        f'wifi_ssid: "{secrets.token_hex(4)}"\n'
+        f'wifi_password: "{secrets.token_urlsafe(12)}"\n'
+        f'fallback_ap_password: "{secrets.token_urlsafe(12)}"\n'
+        f'api_encryption_key: "{base64.b64encode(secrets.token_bytes(32)).decode()}"\n'
+        f'mqtt_username: "{secrets.token_hex(4)}"\n'
+        f'mqtt_password: "{secrets.token_urlsafe(12)}"\n'
+    )
+
+
+@pytest.fixture(scope="session")
+def firmware(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the firmware's sources with secrets of its own."""
+    folder = tmp_path_factory.mktemp("firmware")
+    twin.copy_sources(folder)
+    write_secrets(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def esphome(firmware: Path) -> RunEsphome:
+    """Run ESPHome in the copy."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [twin.esphome(), *arguments],
+            cwd=firmware,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def twin_program() -> Path:
+    """The twin, built from the working tree."""
+    return twin.build()

@@ -1,0 +1,4 @@
+#pragma once
+namespace esphome::network {
+bool is_connected();
+}

@@ -1,0 +1,87 @@
+#include "command_logic.h"
+
+#include <gtest/gtest.h>
+
+using namespace evstation;
+
+namespace {
+CommandContext here() {
+  CommandContext context;
+  context.utc_ms = 1795426200000;
+  context.clock_synced = true;
+  return context;
+}
+}  // namespace
+
+TEST(Command, AStaleOneIsRefusedByASetClockOnly) {
+  CommandJudge judge;
+  auto context = here();
+  const char *old = R"({"id":"a","command":"start","timestamp":"2026-11-23T09:28:59.000Z"})";
+  EXPECT_STREQ(judge.judge(old, false, context).error, "stale");
+  context.clock_synced = false;
+  CommandJudge other;
+  EXPECT_TRUE(other.judge(old, false, context).ok);
+  CommandJudge fresh;
+  EXPECT_TRUE(fresh.judge(R"({"id":"a","command":"start","timestamp":"2026-11-23T09:29:01.000Z"})", false, here()).ok);
+}
+
+TEST(Command, ARetainedOneIsStale) {
+  CommandJudge judge;
+  EXPECT_STREQ(judge.judge(R"({"id":"a","command":"start"})", true, here()).error, "stale");
+}
+
+TEST(Command, ARefusedIdIsUsedUp) {
+  CommandJudge judge;
+  EXPECT_STREQ(judge.judge(R"({"id":"a","command":"explode"})", false, here()).error, "unknown_command");
+  EXPECT_STREQ(judge.judge(R"({"id":"a","command":"start"})", false, here()).error, "duplicate");
+}
+
+TEST(Command, OldIdsAreForgottenInTheEnd) {
+  CommandJudge judge;
+  for (size_t i = 0; i <= CommandJudge::MAX_IDS; i++)
+    judge.judge("{\"id\":\"i" + std::to_string(i) + "\",\"command\":\"start\"}", false, here());
+  EXPECT_TRUE(judge.judge(R"({"id":"i0","command":"start"})", false, here()).ok);
+  EXPECT_STREQ(judge.judge(R"({"id":"i9","command":"start"})", false, here()).error, "duplicate");
+}
+
+TEST(Command, WithoutAReadableIdThereIsNoAnswer) {
+  CommandJudge judge;
+  for (const char *text : {"", "[]", "{}", R"({"id":7})", R"({"id":""})", R"({"id":"a b"})", R"({"id":"a","comm)",
+                           R"({"id":"0123456789012345678901234567890123456"})"})
+    EXPECT_FALSE(judge.judge(text, false, here()).answer) << text;
+  EXPECT_EQ(judge.ignored(), 8u);
+}
+
+TEST(Command, UpdatesAreRefusedWhileAContactorIsClosed) {
+  const std::string update = R"(,"command":"update_firmware","value":{"url":"https://x.invalid/f","sha256":")" +
+                             std::string(64, 'a') + R"(","version":"2"}})";
+  auto context = here();
+  CommandJudge judge;
+  EXPECT_STREQ(judge.judge("{\"id\":\"a\"" + update, false, context).error, "not_supported");
+  context.can_update = true;
+  EXPECT_TRUE(judge.judge("{\"id\":\"b\"" + update, false, context).ok);
+  context.contactor_closed = true;
+  EXPECT_STREQ(judge.judge("{\"id\":\"c\"" + update, false, context).error, "busy");
+}
+
+TEST(Command, NothingIsObeyedDuringAnUpdate) {
+  auto context = here();
+  context.updating = true;
+  CommandJudge judge;
+  EXPECT_STREQ(judge.judge(R"({"id":"a","command":"set_mode","value":"grid"})", false, context).error, "busy");
+}
+
+TEST(Command, ALatchedFaultForbidsAStartNotAStop) {
+  auto context = here();
+  context.fault_latched = true;
+  CommandJudge judge;
+  EXPECT_STREQ(judge.judge(R"({"id":"a","command":"start"})", false, context).error, "fault_active");
+  EXPECT_TRUE(judge.judge(R"({"id":"b","command":"stop"})", false, context).ok);
+}
+
+TEST(Command, TheRangeIsTheStations) {
+  CommandJudge judge;
+  const auto verdict = judge.judge(R"({"id":"a","command":"set_current_limit","value":40})", false, here());
+  EXPECT_STREQ(verdict.error, "out_of_range");
+  EXPECT_EQ(verdict.message, "current limit 40 A is outside 6 to 32 A");
+}

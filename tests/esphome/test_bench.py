@@ -1,0 +1,123 @@
+"""The bench itself, and the command that runs it for a person."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from bench.bench import Bench, Car, Contactor
+from bench.pzem import Pzem, PzemLine, crc16
+from bench.scenarios import SCENARIOS
+
+from .broker import ROOT, Broker
+
+
+def test_pzem_answers_in_the_meters_own_format() -> None:
+    """Registers come low word first, scaled, with a right CRC."""
+    line = PzemLine(Pzem(1, voltage_v=231.4, current_a=70.0, energy_wh=70001.9))
+    request = bytes([1, 4, 0, 0, 0, 10])
+    answer = line.answer(request + crc16(request))
+    assert answer is not None
+    assert crc16(answer[:-2]) == answer[-2:]
+    registers = [int.from_bytes(answer[3 + 2 * i : 5 + 2 * i]) for i in range(10)]
+    assert registers[:7] == [
+        2314,
+        70000 & 0xFFFF,
+        1,
+        161980 & 0xFFFF,
+        2,
+        70001 & 0xFFFF,
+        1,
+    ]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pytest.param(bytes([1, 4, 0, 0, 0, 10, 0, 0]), id="wrong-crc"),
+        pytest.param(
+            bytes([9, 4, 0, 0, 0, 10]) + crc16(bytes([9, 4, 0, 0, 0, 10])), id="nobody"
+        ),
+    ],
+)
+def test_pzem_is_silent_to_what_is_not_for_it(request_: bytes) -> None:
+    """A wrong CRC or another address gets no answer."""
+    assert PzemLine(Pzem(1)).answer(request_) is None
+
+
+def test_contactor_takes_its_time_and_can_bounce() -> None:
+    """A contact follows its coil after a delay; a bounce closes it again for a moment."""
+    contactor = Contactor()
+    contactor.drive(True, 0.0)
+    seen = []
+    for now in (0.02, 0.04):
+        contactor.step(now)
+        seen.append(contactor.closed)
+    contactor.bounces = 1
+    contactor.drive(False, 1.0)
+    for now in (1.03, 1.05):
+        contactor.step(now)
+        seen.append(contactor.closed)
+    assert seen == [False, True, True, False]
+
+
+def test_car_follows_the_pilot() -> None:
+    """A car draws what is offered, and stops a moment after the offer ends."""
+    car = Car(plugged=True)
+    car.step(0.0, 16 / 60, 230.0)
+    assert car.current_a == pytest.approx(16.0)
+    car.step(1.0, 1.0, 230.0)
+    assert car.current_a > 0
+    car.step(1.3, 1.0, 230.0)
+    assert car.current_a == 0
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+async def test_scenario_plugs_a_car_in(name: str) -> None:
+    """Each scenario begins without a car and says in a sentence what it shows."""
+    bench = Bench()
+    task = asyncio.create_task(SCENARIOS[name](bench))
+    await asyncio.sleep(0)
+    assert not bench.car.plugged
+    assert SCENARIOS[name].__doc__
+    task.cancel()
+
+
+async def test_twin_command_runs_until_interrupted(
+    twin_program: Path, tmp_path: Path
+) -> None:
+    """The command brings a station to the broker that charges, and ends cleanly with Ctrl-C."""
+    assert twin_program.exists()
+    async with Broker(tmp_path) as broker:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "bench.cli",
+            "--broker",
+            f"127.0.0.1:{broker.port}",
+            "--station",
+            "bench-1",
+            "--home",
+            tmp_path / "home",
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(tmp_path),
+                "PYTHONPATH": str(ROOT / "esphome"),
+            },
+            stdout=asyncio.subprocess.PIPE,
+        )
+        await broker.until(
+            lambda ear: any(
+                frame["station"] == "bench-1" and frame["P"] > 1000
+                for frame in ear.frames()
+            ),
+            120,
+        )
+        process.send_signal(signal.SIGINT)
+        said, _ = await asyncio.wait_for(process.communicate(), 30)
+        assert process.returncode == 0, said
+        assert b"solar contact closed" in said
+        await broker.until(lambda ear: ear.of("status")[-1] == "offline")
+        assert broker.ear.wrong == []

@@ -1,0 +1,193 @@
+"""The YAML: every file validates, errors name the field, and what is generated for the ESP32 is safe."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .conftest import ROOT, RunEsphome
+
+ENTRY_POINTS = sorted(
+    path.name
+    for path in (ROOT / "esphome").glob("*.yaml")
+    if "secrets" not in path.name
+)
+
+
+def test_entry_points_are_found() -> None:
+    """The list that the next test runs over holds the station and the twin."""
+    assert {"station.yaml", "twin.yaml"} <= set(ENTRY_POINTS)
+
+
+@pytest.mark.parametrize("name", ENTRY_POINTS)
+def test_entry_point_is_valid(esphome: RunEsphome, name: str) -> None:
+    """Each entry point passes ESPHome's validation."""
+    done = esphome("config", name)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Configuration is valid" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ENTRY_POINTS)
+def test_entry_point_only_composes(name: str) -> None:
+    """An entry point holds substitutions and packages, nothing else."""
+    keys = re.findall(
+        r"^([a-z_]+):", (ROOT / "esphome" / name).read_text(), re.MULTILINE
+    )
+    assert keys == ["substitutions", "packages"]
+
+
+def test_targets_offer_the_same_ids() -> None:
+    """What packages refer to exists on both targets: same ids, different hardware."""
+
+    def ids(target: str) -> set[str]:
+        text = (ROOT / "esphome" / "targets" / f"{target}.yaml").read_text()
+        return set(re.findall(r"\bid: (\w+)", text))
+
+    assert ids("esp32") >= {
+        "wall_clock",
+        "meter_bus",
+        "pilot_pwm",
+        "pilot_voltage",
+        "ota_esphome",
+    }
+    assert ids("host") >= ids("esp32")
+
+
+@pytest.mark.parametrize(
+    ("where", "line", "message"),
+    [
+        (
+            "contactors:",
+            "    dead_time: 99ms",
+            "must be between 100ms and 10s, not 99ms",
+        ),
+        ("contactors:", "    open_timeout: 3s", "must be between 50ms and 2s"),
+        (
+            "time_id: wall_clock",
+            "  max_current: 81A",
+            "must be between 6 A and 80 A, not 81A",
+        ),
+        (
+            "time_id: wall_clock",
+            "  min_current: 33A",
+            "must be between 6 A and 32 A, not 33A",
+        ),
+        (
+            "time_id: wall_clock",
+            "  min_current: 20A\n  max_current: 10A",
+            "min_current (20 A) is above max_current (10 A)",
+        ),
+        (
+            "time_id: wall_clock",
+            "  auto: {return_voltage: 200V}",
+            "min_voltage below return_voltage",
+        ),
+        (
+            "time_id: wall_clock",
+            "  auto: {max_switches_per_hour: 1}",
+            "must be between 2 and 60, not 1",
+        ),
+        ("time_id: wall_clock", "  phases: 4", "must be between 1 and 3, not 4"),
+    ],
+)
+def test_wrong_setting_is_named(
+    firmware: Path, esphome: RunEsphome, where: str, line: str, message: str
+) -> None:
+    """A setting out of its range is refused with the range."""
+    core = (
+        firmware
+        / "packages"
+        / ("contactors.yaml" if where == "contactors:" else "core.yaml")
+    )
+    original = core.read_text()
+    keys = tuple(f"{row.split(':')[0].strip()}:" for row in line.splitlines())
+    kept = "\n".join(
+        row for row in original.splitlines() if not row.strip().startswith(keys)
+    )
+    try:
+        core.write_text(kept.replace(where, f"{where}\n{line}", 1) + "\n")
+        done = esphome("config", "twin.yaml")
+    finally:
+        core.write_text(original)
+    assert done.returncode != 0
+    assert message in re.sub(r"\s+", " ", done.stdout + done.stderr)
+
+
+def test_bad_station_name_is_named(firmware: Path, esphome: RunEsphome) -> None:
+    """A station name that MQTT topics cannot carry is refused."""
+    done = esphome("-s", "station", "Garage 1", "config", "twin.yaml")
+    assert done.returncode != 0
+    assert "must be 1 to 32 of a-z, 0-9, _ and -" in done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def generated(firmware: Path, esphome: RunEsphome) -> Path:
+    """The ESP-IDF tree that is generated for the ESP32."""
+    done = esphome("compile", "--only-generate", "station.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return firmware / ".esphome" / "build" / "solarrally"
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "CONFIG_ESP_TASK_WDT_INIT=y",
+        "CONFIG_ESP_TASK_WDT_PANIC=y",
+        "CONFIG_ESP_TASK_WDT_TIMEOUT_S=5",
+        "CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE=y",
+        "CONFIG_FATFS_IMMEDIATE_FSYNC=y",
+        "CONFIG_FATFS_LFN_HEAP=y",
+    ],
+)
+def test_esp32_safety_option(generated: Path, option: str) -> None:
+    """The watchdog panics and a bad image rolls back."""
+    assert option in (generated / "sdkconfig.solarrally").read_text().splitlines()
+
+
+def test_esp32_has_two_app_partitions(generated: Path) -> None:
+    """There is a partition to roll back to."""
+    table = (generated / "partitions.csv").read_text()
+    assert re.search(r"^app0,\s*app,\s*ota_0", table, re.MULTILINE)
+    assert re.search(r"^app1,\s*app,\s*ota_1", table, re.MULTILINE)
+
+
+def test_contactors_open_for_updates(generated: Path) -> None:
+    """The hook that opens the contactors when an update starts is compiled in."""
+    assert (
+        "#define USE_OTA_STATE_LISTENER"
+        in (generated / "src" / "esphome" / "core" / "defines.h").read_text()
+    )
+
+
+def test_example_secrets_hold_no_secret() -> None:
+    """The example names every secret and gives none."""
+    example = (ROOT / "esphome" / "secrets.example.yaml").read_text()
+    assert set(re.findall(r'^\w+: "(.*)"', example, re.MULTILINE)) == {""}
+    used = {
+        name
+        for path in (ROOT / "esphome").rglob("*.yaml")
+        if "secrets" not in path.name and ".esphome" not in path.parts
+        for name in re.findall(r"!secret (\w+)", path.read_text())
+    }
+    assert used == set(re.findall(r"^(\w+):", example, re.MULTILINE))
+
+
+def test_reference_page_is_up_to_date() -> None:
+    """The reference page is what the schema says."""
+    done = subprocess.run(
+        [ROOT / ".venv-esphome" / "bin" / "python", ROOT / "esphome" / "reference.py"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (ROOT / "docs" / "firmware-reference.md").read_text() == done.stdout
+
+
+def test_esp32_builds_what_the_station_links(generated: Path) -> None:
+    """The parts of ESP-IDF that MQTT and the card need are not left out."""
+    cmake = (generated / "CMakeLists.txt").read_text()
+    excluded = re.search(r'EXCLUDE_COMPONENTS "([^"]*)"', cmake)
+    assert excluded
+    needed = {"mqtt", "esp-tls", "fatfs", "sdmmc", "esp_driver_sdspi"}
+    assert needed.isdisjoint(excluded[1].split(";"))
