@@ -1,0 +1,43 @@
+"""Ports that nobody else uses."""
+
+import contextlib
+import socket
+from dataclasses import dataclass, field
+
+from scripts.rig.process import RigError
+
+HOST = "127.0.0.1"
+_TRIES = 200
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on 127.0.0.1:`port` now."""
+    with contextlib.closing(socket.socket()) as probe:
+        # As servers do: a connection that lingers in TIME_WAIT does not keep the port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+            probe.listen(1)
+        except OSError:
+            return False
+    return True
+
+
+@dataclass
+class Ports:
+    """Hands out ports, each once. What was taken is noted for a person to read."""
+
+    notes: list[str] = field(default_factory=list)
+    _given: set[int] = field(default_factory=set)
+
+    def choose(self, preferred: int, what: str) -> int:
+        """Return `preferred`, or the next port that is free. Raises RigError when none is."""
+        for port in range(preferred, min(preferred + _TRIES, 65536)):
+            if port not in self._given and is_free(port):
+                self._given.add(port)
+                if port != preferred:
+                    self.notes.append(f"Port {preferred} is taken; {what} uses {port}.")
+                return port
+        raise RigError(
+            f"no free port for {what} between {preferred} and {preferred + _TRIES - 1}"
+        )

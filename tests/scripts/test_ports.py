@@ -1,0 +1,48 @@
+"""Ports of the rig."""
+
+import socket
+
+import pytest
+
+from scripts.rig.ports import HOST, Ports
+from scripts.rig.process import RigError
+
+
+def _listening() -> socket.socket:
+    server = socket.socket()
+    server.bind((HOST, 0))
+    server.listen()
+    return server
+
+
+def test_a_free_port_is_taken_as_preferred() -> None:
+    """Nothing is said about a port that is free."""
+    with _listening() as server:
+        port = server.getsockname()[1]
+    ports = Ports()
+    assert ports.choose(port, "the broker") == port
+    assert ports.notes == []
+
+
+def test_a_taken_port_is_avoided_and_noted() -> None:
+    """The next free one is chosen, and the reason is kept for a person."""
+    with _listening() as server:
+        taken = server.getsockname()[1]
+        ports = Ports()
+        chosen = ports.choose(taken, "the broker")
+    assert chosen > taken
+    assert ports.notes == [f"Port {taken} is taken; the broker uses {chosen}."]
+
+
+def test_no_port_is_given_twice() -> None:
+    """Two servers that prefer the same port get different ones."""
+    with _listening() as server:
+        port = server.getsockname()[1]
+    ports = Ports()
+    assert ports.choose(port, "one") != ports.choose(port, "other")
+
+
+def test_no_free_port_is_an_error() -> None:
+    """The message names the range that was tried."""
+    with pytest.raises(RigError, match="no free port for the broker"):
+        Ports().choose(65536, "the broker")
