@@ -15,19 +15,13 @@ import httpx
 
 from billing_service.settings import PREFIX
 from scripts.rig.broker import Broker as Mosquitto
+from scripts.rig.ports import free_port
 from scripts.rig.process import Program
 from tests.adapters.mosquitto import PREFIX as TOPICS
 from tests.adapters.mosquitto import mosquitto, station_at
 
 WITHIN_S = 60
 PASSWORD = "correct horse battery"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _solarrally(folder: Path, name: str, *arguments: str, **settings: Any) -> Program:
@@ -47,7 +41,7 @@ def _solarrally(folder: Path, name: str, *arguments: str, **settings: Any) -> Pr
 async def _serving(
     folder: Path, broker_port: int, **settings: Any
 ) -> AsyncIterator[tuple[httpx.AsyncClient, Program]]:
-    port = _free_port()
+    port = free_port()
     program = _solarrally(
         folder, "serve", "serve", port=port, mqtt_port=broker_port, **settings
     )
@@ -181,7 +175,7 @@ async def _completed(client: httpx.AsyncClient, headers: dict[str, str]) -> Any:
 
 async def test_without_a_broker_it_serves_and_says_so(tmp_path: Path) -> None:
     """Bills can be read while the broker is away; Ctrl-C ends it well."""
-    async with _serving(tmp_path, _free_port()) as (client, program):
+    async with _serving(tmp_path, free_port()) as (client, program):
         answer = await client.get("/readyz")
         assert answer.status_code == 503
         assert answer.json()["checks"] == {
@@ -201,7 +195,7 @@ async def test_a_port_that_is_taken(tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         program = _solarrally(
-            tmp_path, "serve", "serve", port=port, mqtt_port=_free_port()
+            tmp_path, "serve", "serve", port=port, mqtt_port=free_port()
         )
         await program.start()
         process = program._process

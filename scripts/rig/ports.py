@@ -1,6 +1,7 @@
 """Ports that nobody else uses."""
 
 import contextlib
+import random
 import socket
 from dataclasses import dataclass, field
 
@@ -8,6 +9,9 @@ from scripts.rig.process import RigError
 
 HOST = "127.0.0.1"
 _TRIES = 200
+# Below what Linux, macOS and Windows hand out to clients: while a server restarts, no client that
+# happens to get its port, not even its own one that tries to reconnect, can take it away.
+_SERVERS = range(15_000, 32_000)
 
 
 def is_free(port: int) -> bool:
@@ -21,6 +25,17 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def free_port() -> int:
+    """Return a port that a server can use and come back to. Raises RigError when none is free."""
+    for _ in range(_TRIES):
+        port = random.choice(_SERVERS)  # noqa: S311 - for tests, not for secrets
+        if is_free(port):
+            return port
+    raise RigError(
+        f"no free port among {_TRIES} between {_SERVERS.start} and {_SERVERS.stop - 1}"
+    )
 
 
 @dataclass

@@ -8,7 +8,7 @@ import aiomqtt
 
 from billing_service.adapters.mqtt import Broker
 from scripts.rig.broker import Broker as Mosquitto
-from scripts.rig.ports import Ports
+from scripts.rig.ports import free_port
 
 PREFIX = "ev"
 
@@ -19,7 +19,7 @@ async def mosquitto(folder: Path) -> AsyncIterator[Mosquitto]:
     broker = Mosquitto(
         folder / "broker",
         folder / "broker.log",
-        Ports().choose(21_883, "Mosquitto"),
+        free_port(),
         PREFIX,
     )
     await broker.start()

@@ -19,7 +19,7 @@ from billing_service.adapters.mqtt.access import (
     write_access,
 )
 from scripts.rig.broker import find
-from scripts.rig.ports import HOST, Ports
+from scripts.rig.ports import HOST, free_port
 from scripts.rig.process import Program
 
 LEAVES = ("telemetry", "backlog", "state", "info", "status", "event", "result")
@@ -28,7 +28,7 @@ LEAVES = ("telemetry", "backlog", "state", "info", "status", "event", "result")
 @asynccontextmanager
 async def broker_with(folder: Path) -> AsyncIterator[int]:
     """Run a Mosquitto with the generated files; yield its port."""
-    port = Ports().choose(22_883, "Mosquitto")
+    port = free_port()
     config = folder / "mosquitto.conf"
     lines = [
         f"listener {port} {HOST}",

@@ -61,7 +61,7 @@ def ingest_of(
 async def until(condition: Callable[[], bool]) -> None:
     """Wait until something that happens in the background has happened."""
     async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - counters tell nobody when they change
+        while not condition():
             await asyncio.sleep(0.01)
 
 

@@ -111,8 +111,9 @@ def test_the_device_page_shows_the_station(
         expect(page.get_by_text("Garage").first).to_be_visible(timeout=60_000)
         expect(page.get_by_text("SR-32").first).to_be_visible()
         # A vehicle charges: some kilowatts, not zero.
-        power = page.get_by_text(re.compile(r"^\s*[1-9][\d.,]*\s*W\s*$"))
-        expect(power.filter(visible=True).first).to_be_visible(timeout=60_000)
+        rows = page.locator("hui-sensor-entity-row").filter(has_text="Power")
+        power = rows.filter(has_text=re.compile(r"\b[1-9][\d.,]*\s*W\b"))
+        expect(power.first).to_be_visible(timeout=60_000)
     finally:
         PICTURES.mkdir(exist_ok=True)
         page.screenshot(path=PICTURES / f"device-{name}.png", full_page=True)

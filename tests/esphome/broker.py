@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Self
 
 import aiomqtt
-from bench.twin import free_port
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
+
+from scripts.rig.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = ROOT / "docs" / "protocol" / "schemas"

@@ -1,10 +1,11 @@
 """Ports of the rig."""
 
 import socket
+from pathlib import Path
 
 import pytest
 
-from scripts.rig.ports import HOST, Ports
+from scripts.rig.ports import HOST, Ports, free_port, is_free
 from scripts.rig.process import RigError
 
 
@@ -46,3 +47,13 @@ def test_no_free_port_is_an_error() -> None:
     """The message names the range that was tried."""
     with pytest.raises(RigError, match="no free port for the broker"):
         Ports().choose(65536, "the broker")
+
+
+def test_a_servers_port_is_not_one_that_the_system_gives_to_clients() -> None:
+    """A client that connects again and again cannot sit on the port of the server it waits for."""
+    first_for_clients = int(
+        Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii").split()[0]
+    )
+    port = free_port()
+    assert is_free(port)
+    assert port < first_for_clients

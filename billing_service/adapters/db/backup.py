@@ -12,6 +12,7 @@ database wrote the other reads to the last digit. Nothing is ever held in memory
 thousand rows. Passwords stay hashed; the file deserves the same care as the database.
 """
 
+import asyncio
 import base64
 import gzip
 import hashlib
@@ -62,7 +63,7 @@ async def backup(engine: AsyncEngine, file: Path) -> dict[str, int]:
     owner alone. Raises BackupRefused when there is one of that name, or the schema is not this
     version's; OSError.
     """
-    if file.exists():
+    if await asyncio.to_thread(file.exists):
         raise BackupRefused(f"{file} exists already")
     schema = await current(engine)
     if schema != head():
