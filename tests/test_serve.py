@@ -110,6 +110,57 @@ async def test_from_a_frame_to_a_bill(tmp_path: Path) -> None:
     assert "Traceback" not in program.log.read_text()
 
 
+async def test_the_smallest_frames_become_a_bill(tmp_path: Path) -> None:
+    """`ev/telemetry` with five fields and nothing else: a session by power alone, priced by source.
+
+    Half an hour of 1 kW from the sun and half an hour of 2 kW from the grid are 0.5 and 1 kWh.
+    """
+    async with (
+        mosquitto(tmp_path) as broker,
+        _serving(tmp_path, broker.port, **_login(broker)) as (client, _),
+    ):
+        await _until_ready(client)
+        admin = await _signed_in(tmp_path, client)
+        energy = [
+            {
+                "price_components": [{"type": "ENERGY", "price": 0.2}],
+                "restrictions": {"source": "solar"},
+            },
+            {"price_components": [{"type": "ENERGY", "price": 0.4}]},
+        ]
+        tariff = {"id": "home", "name": "Home", "currency": "EUR", "elements": energy}
+        set_ = await client.post("/tariffs/", json=tariff, headers=admin)
+        assert set_.status_code == 201
+        start = datetime.now(UTC) - timedelta(hours=2)
+        async with station_at(broker) as station:
+            for minute in range(80):
+                # It goes on reporting when the vehicle has left, which ends the session.
+                source, power = (
+                    ("solar", 1000)
+                    if minute < 30
+                    else ("grid", 2000)
+                    if minute < 60
+                    else ("none", 0)
+                )
+                frame = {
+                    "V": 230,
+                    "I": round(power / 230, 2),
+                    "P": power,
+                    "source": source,
+                    "timestamp": (start + timedelta(minutes=minute)).isoformat(),
+                }
+                await station.publish(f"{TOPICS}/telemetry", json.dumps(frame), qos=1)
+        session = await _completed(client, admin)
+        assert session["end_reason"] == "idle"
+        assert session["station_id"] == "station"
+        path = f"/sessions/{session['id']}"
+        me = (await client.get("/users/me", headers=admin)).json()["id"]
+        await client.put(path, json={"user_id": me}, headers=admin)
+        bill = (await client.post(f"{path}/bill", headers=admin)).json()
+        assert (bill["solar_wh"], bill["grid_wh"]) == ("500.000", "1000.000")
+        assert bill["total"] == "0.50"
+
+
 async def _signed_in(folder: Path, client: httpx.AsyncClient) -> dict[str, str]:
     process = await asyncio.create_subprocess_exec(
         *_solarrally(folder, "add", "user", "add", "root", "--role", "admin")._argv,
