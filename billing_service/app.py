@@ -22,13 +22,14 @@ from billing_service.adapters.tokens import JwtSigner, signing_key
 from billing_service.api.application import create_api
 from billing_service.api.deps import Services
 from billing_service.domain.bill import Party
-from billing_service.domain.billing import make_bill
 from billing_service.domain.errors import StoreUnavailable
 from billing_service.services.auth import Auth, PasswordHasher
-from billing_service.services.billing import Billing, BillingSettings
+from billing_service.services.billing import Billing
 from billing_service.services.bills import Bills
 from billing_service.services.ingest import Ingest
+from billing_service.services.issuing import BillingSettings, Issuer
 from billing_service.services.metering import Metering, MeteringSettings
+from billing_service.services.months import Months
 from billing_service.services.ports import (
     BillRenderer,
     Clock,
@@ -267,22 +268,16 @@ def wire(
     """Give every use case what it works with. Raises KeyUnusable."""
     write, read = database.write, database.read
     signer = JwtSigner(signing_key(settings.signing_key_file))
-    billing = _billing_settings(settings)
+    issuer = Issuer(clock, billing_settings(settings))
     return Services(
         auth=Auth(write, read, clock, passwords, signer),
         users=Users(write, read, clock, passwords),
         stations=Stations(write, read, clock),
         tariffs=Tariffs(write, read, clock, currency=settings.currency),
         sessions=Sessions(write, read, clock, commands),
-        billing=Billing(
-            write,
-            read,
-            clock,
-            make_bill,
-            render,
-            billing,
-        ),
-        bills=Bills(write, read, clock, render, billing),
+        billing=Billing(write, read, issuer, render),
+        bills=Bills(write, read, clock, issuer, render),
+        months=Months(write, read, issuer),
         bus=bus,
         open_read=read,
         clock=clock,
@@ -293,7 +288,8 @@ def wire(
     )
 
 
-def _billing_settings(settings: Settings) -> BillingSettings:
+def billing_settings(settings: Settings) -> BillingSettings:
+    """Return what bills say of who issues them."""
     return BillingSettings(
         supplier=Party(
             name=settings.supplier_name,

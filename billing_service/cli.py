@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -27,6 +28,8 @@ from billing_service.api.deps import Services
 from billing_service.domain.errors import DomainError, InvalidInput, TariffInvalid
 from billing_service.logs import set_up_logs
 from billing_service.services.audit import Console
+from billing_service.services.issuing import Issuer
+from billing_service.services.months import Months, last_month
 from billing_service.services.ports import Role
 from billing_service.services.tariffs import Tariffs
 from billing_service.services.users import MIN_PASSWORD_CHARS, Users
@@ -43,6 +46,8 @@ users = typer.Typer(help="People who sign in.", no_args_is_help=True)
 tariffs = typer.Typer(help="What charging costs.", no_args_is_help=True)
 app.add_typer(users, name="user")
 app.add_typer(tariffs, name="tariff")
+bills = typer.Typer(help="Bills.", no_args_is_help=True)
+app.add_typer(bills, name="bill")
 
 PasswordStdin = Annotated[
     bool,
@@ -232,6 +237,56 @@ def tariff_show(
     _run(work())
 
 
+@bills.command("month")
+def bill_month(
+    month: Annotated[
+        str | None, typer.Argument(help="As in 2026-11; last month when left out.")
+    ] = None,
+    user: Annotated[
+        str | None, typer.Option(help="One driver only, by the name to sign in with.")
+    ] = None,
+) -> None:
+    """Issue a bill for each driver over a month's sessions that have none.
+
+    Run it as often as you like: nothing is billed twice. Exits 1 when a session could not be
+    billed.
+    """
+    settings = _settings()
+    first = None if month is None else _month(month)
+
+    async def work() -> None:
+        async with service.open_database(settings, service.utc_now) as database:
+            await migrate_database(database.engine, timescaledb=settings.timescaledb)
+            issuer = Issuer(service.utc_now, service.billing_settings(settings))
+            driver = None
+            if user is not None:
+                people = Users(
+                    database.write, database.read, service.utc_now, Argon2Passwords()
+                )
+                driver = (await people.by_name(user)).id
+            issued = await Months(database.write, database.read, issuer).issue(
+                Console(), first or last_month(issuer.today()), driver
+            )
+        for record in issued.bills:
+            bill = record.bill
+            typer.echo(
+                f"Issued {bill.number} to {bill.customer.name}: {len(bill.sessions)} sessions, "
+                f"{bill.total} {bill.currency}."
+            )
+        if not issued.bills:
+            typer.echo("There is nothing to bill.")
+        if issued.skipped:
+            _fail(
+                1,
+                *(
+                    f"session {each.session.id}: {each.error.message}"
+                    for each in issued.skipped
+                ),
+            )
+
+    _run(work())
+
+
 # -- parts -----------------------------------------------------------------------------------------
 
 
@@ -274,6 +329,15 @@ def _new_password(*, password_stdin: bool) -> str:
         confirmation_prompt=True,
     )
     return password
+
+
+def _month(text: str) -> date:
+    try:
+        if len(text) != len("2026-11"):
+            raise ValueError
+        return date.fromisoformat(f"{text}-01")
+    except ValueError:
+        _fail(2, f"{text}: is not a month such as 2026-11")
 
 
 def _read_json(file: Path) -> object:

@@ -161,3 +161,18 @@ def test_the_description_needs_no_database(tmp_path: Path) -> None:
     described: dict[str, Any] = json.loads(solarrally("openapi").stdout)
     assert "/sessions/{session_id}/bill" in described["paths"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_month_s_bills() -> None:
+    """Nothing to bill is no error; a month that lasts, an unknown driver or no month are."""
+    assert solarrally("bill", "month").stdout == "There is nothing to bill.\n"
+    assert solarrally("bill", "month", "2025-01").exit_code == 0
+    add("dana")
+    assert solarrally("bill", "month", "2025-01", "--user", "DANA").exit_code == 0
+    for text in ("2025-13", "2025-1", "january", "20250101"):
+        assert refused(2, "bill", "month", text) == [
+            f"{text}: is not a month such as 2026-11"
+        ]
+    assert refused(1, "bill", "month", "2999-01") == ["2999-01 has not ended yet."]
+    (line,) = refused(1, "bill", "month", "2025-01", "--user", "nobody")
+    assert "nobody" in line

@@ -14,6 +14,7 @@ from billing_service.services.audit import Actor
 from billing_service.services.auth import Auth
 from billing_service.services.billing import Billing
 from billing_service.services.bills import Bills
+from billing_service.services.months import Months
 from billing_service.services.ports import Clock, LiveBus, OpenReadUnitOfWork
 from billing_service.services.sessions import Sessions
 from billing_service.services.stations import Stations
@@ -38,6 +39,7 @@ class Services:
     sessions: Sessions
     billing: Billing
     bills: Bills
+    months: Months
     bus: LiveBus
     open_read: OpenReadUnitOfWork
     clock: Clock

@@ -1,17 +1,15 @@
 """What becomes of issued bills: paid, or taken back by a credit note."""
 
 import asyncio
-from dataclasses import dataclass
 from datetime import date
-from zoneinfo import ZoneInfo
 
 from billing_service.domain.bill import Bill, BillKind, BillRecord, BillStatus
-from billing_service.domain.billing import credit_note
 from billing_service.domain.errors import Conflict, InvalidInput
 from billing_service.domain.frame import NO_BOOT, to_ms
 from billing_service.domain.session import Session, SessionFlag
 from billing_service.services.audit import Actor
-from billing_service.services.billing import BillingSettings, chart_of
+from billing_service.services.billing import chart_of
+from billing_service.services.issuing import Issuer
 from billing_service.services.ports import (
     BillQuery,
     BillRenderer,
@@ -20,17 +18,8 @@ from billing_service.services.ports import (
     OpenReadUnitOfWork,
     OpenUnitOfWork,
     Page,
-    UnitOfWork,
     Viewer,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Credited:
-    """A credit note, and the sessions that it freed to be billed anew."""
-
-    note: Bill
-    sessions: tuple[Session, ...]
 
 
 class Bills:
@@ -41,15 +30,15 @@ class Bills:
         open_uow: OpenUnitOfWork,
         open_read: OpenReadUnitOfWork,
         clock: Clock,
+        issuer: Issuer,
         render: BillRenderer,
-        settings: BillingSettings,
     ) -> None:
         """Take what it works with."""
         self._open_uow = open_uow
         self._open_read = open_read
         self._clock = clock
+        self._issuer = issuer
         self._render = render
-        self._settings = settings
 
     async def page(self, query: BillQuery, viewer: Viewer) -> Page[BillRecord]:
         """Return one page of the viewer's bills and credit notes, newest first."""
@@ -75,7 +64,7 @@ class Bills:
 
         Raises NotFound, Conflict, InvalidInput.
         """
-        today = _today(self._clock, self._settings)
+        today = self._issuer.today()
         async with self._open_uow() as uow:
             record = await uow.bills.get(number, actor.viewer)
             if record.bill.kind is BillKind.CREDIT_NOTE:
@@ -106,9 +95,7 @@ class Bills:
         Sessions that frames came late for are metered again. Raises NotFound, Conflict.
         """
         async with self._open_uow() as uow:
-            credited = await take_back(
-                uow, self._clock, self._settings, actor, number, reason
-            )
+            credited = await self._issuer.take_back(uow, actor, number, reason)
             await uow.marks.add(
                 [
                     _mark(session)
@@ -119,54 +106,6 @@ class Bills:
             record = await uow.bills.get(credited.note.number, actor.viewer)
             await uow.commit()
         return record
-
-
-async def take_back(
-    uow: UnitOfWork,
-    clock: Clock,
-    settings: BillingSettings,
-    actor: Actor,
-    number: str,
-    reason: str,
-) -> Credited:
-    """Issue a bill's credit note in the transaction at hand. Raises NotFound, Conflict."""
-    record = await uow.bills.get(number, actor.viewer)
-    if record.credited_by is not None:
-        raise Conflict(f"Bill {number} was taken back by {record.credited_by} already.")
-    if record.bill.kind is BillKind.CREDIT_NOTE:
-        raise Conflict(f"{number} is a credit note and cannot be taken back.")
-    today = _today(clock, settings)
-    note = await uow.bills.credit(
-        record,
-        lambda credit_number: credit_note(
-            record.bill, number=credit_number, issued_on=today
-        ),
-        series=settings.credit_series,
-        year=today.year,
-        reason=reason,
-    )
-    sessions = [
-        await uow.sessions.get(each.session_id, actor.viewer)
-        for each in record.bill.sessions
-    ]
-    await uow.audit.add(
-        at=clock(),
-        actor=actor.label,
-        action="bill.credit",
-        subject=f"bill:{number}",
-        before={"status": record.status.value, "total": str(record.bill.total)},
-        after={
-            "credit_note": note.number,
-            "reason": reason,
-            "session_ids": [session.id for session in sessions],
-        },
-        address=actor.address,
-    )
-    return Credited(note, tuple(sessions))
-
-
-def _today(clock: Clock, settings: BillingSettings) -> date:
-    return clock().astimezone(ZoneInfo(settings.time_zone)).date()
 
 
 def _mark(session: Session) -> Mark:

@@ -281,6 +281,14 @@ class Sessions(Protocol):
     async def page(self, query: SessionQuery, viewer: Viewer) -> Page[Session]:
         """Return one page, newest first."""
 
+    async def unbilled(
+        self, started_from: datetime, started_to: datetime, *, user_id: str | None
+    ) -> list[Session]:
+        """Return sessions without a bill that began then (end excluded), oldest first.
+
+        ``user_id`` None: everyone's, and those that nobody drove.
+        """
+
     async def save(self, session: Session) -> None:
         """Insert or replace, the frozen tariff included.
 

@@ -24,6 +24,7 @@ ADMINS_ONLY = {
     ("GET", "/rejected/"),
     ("POST", "/bills/{number}/paid"),
     ("POST", "/bills/{number}/credit"),
+    ("POST", "/bills/months/{month}"),
 }
 
 BODIES = {
@@ -41,6 +42,7 @@ BODIES = {
     ("PUT", "/sessions/{session_id}"): {"charging": True},
     ("POST", "/bills/{number}/paid"): {},
     ("POST", "/bills/{number}/credit"): {"reason": "wrong tariff"},
+    ("POST", "/bills/months/{month}"): {},
 }
 
 
@@ -76,6 +78,7 @@ async def _call(
         user_id="driver",
         tariff_id="home",
         number="SR-2026-000001",
+        month="2026-10",
     )
     body = BODIES.get((method, path))
     answer = await api.request(name, method, filled, json=body)

@@ -7,7 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response
 from fastapi.responses import JSONResponse
 
-from billing_service.api.bill_schemas import BillPage, CreditIn, PaidIn
+from billing_service.api.bill_schemas import (
+    BillPage,
+    CreditIn,
+    MonthIn,
+    MonthOut,
+    PaidIn,
+)
 from billing_service.api.deps import (
     AdminActor,
     CurrentActor,
@@ -24,6 +30,10 @@ from billing_service.services.ports import BillQuery
 router = APIRouter(prefix="/bills", tags=["bills"])
 
 Number = Annotated[str, Path(pattern="^[A-Z0-9-]{1,40}$")]
+Month = Annotated[
+    str,
+    Path(pattern="^[12][0-9]{3}-(0[1-9]|1[0-2])$", description="as in 2026-11"),
+]
 
 
 @router.get("/")
@@ -60,6 +70,28 @@ async def list_bills(
         limit=limit,
         offset=offset,
     )
+
+
+@router.get("/months/{month}")
+async def draft_month(
+    actor: CurrentActor, services: ServicesDep, month: Month, user_id: IdFilter = None
+) -> MonthOut:
+    """Return what a month's bills would say today: one's own, an admin's are everyone's."""
+    drafts = await services.months.drafts(_first(month), actor.viewer, user_id)
+    return MonthOut.of_drafts(month, drafts)
+
+
+@router.post("/months/{month}")
+async def issue_month(
+    actor: AdminActor, services: ServicesDep, month: Month, body: MonthIn
+) -> MonthOut:
+    """Issue one bill for each driver over the month's sessions that have none.
+
+    It may be repeated: what is billed already is left alone, and ``bills`` are those issued now.
+    409 ``conflict`` while the month lasts.
+    """
+    issued = await services.months.issue(actor, _first(month), body.user_id)
+    return MonthOut.of_issued(month, issued)
 
 
 @router.get(
@@ -104,3 +136,7 @@ async def credit_bill(
     return BillOut.of_record(
         await services.bills.credit(actor, number, reason=body.reason)
     )
+
+
+def _first(month: str) -> date:
+    return date.fromisoformat(f"{month}-01")

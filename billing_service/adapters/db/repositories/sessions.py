@@ -1,6 +1,7 @@
 """Sessions and their charging periods. What a viewer may not see is not found."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -93,6 +94,19 @@ class SessionRepository(Repository):
                 sessions.c.ended_at >= from_ms(from_ms_),
             )
         )
+
+    async def unbilled(
+        self, started_from: datetime, started_to: datetime, *, user_id: str | None
+    ) -> list[Session]:
+        """Return sessions without a bill that began then, oldest first."""
+        query = select(sessions).where(
+            sessions.c.bill_id.is_(None),
+            sessions.c.started_at >= started_from,
+            sessions.c.started_at < started_to,
+        )
+        if user_id is not None:
+            query = query.where(sessions.c.user_id == user_id)
+        return await self._several(query)
 
     async def page(self, query: SessionQuery, viewer: Viewer) -> Page[Session]:
         """Return one page, newest first."""

@@ -1,0 +1,214 @@
+"""Issues bills and credit notes, in the transaction at hand."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from billing_service.domain.bill import Bill, BillKind, BillRecord, Party
+from billing_service.domain.billing import credit_note, make_collective_bill
+from billing_service.domain.cdr import Cdr
+from billing_service.domain.errors import Conflict, NoDriver, NoTariff, SessionOpen
+from billing_service.domain.rating import rate
+from billing_service.domain.session import Session, SessionStatus
+from billing_service.services.audit import Author
+from billing_service.services.ports import (
+    Clock,
+    ReadUnitOfWork,
+    Role,
+    Station,
+    UnitOfWork,
+    Viewer,
+)
+from billing_service.services.sessions import OPEN
+
+DRAFT_NUMBER = "DRAFT"
+
+EVERYTHING = Viewer("", Role.ADMIN)
+"""Sees all: for what rests on something that its viewer was found to see."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillingSettings:
+    """What bills say of who issues them.
+
+    ``series`` begins each bill's number, ``credit_series`` each credit note's; ``time_zone`` is
+    where the day of issue is taken.
+    """
+
+    supplier: Party
+    series: str
+    time_zone: str
+    credit_series: str = "CN-"
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """A completed session, where it was, and what it cost."""
+
+    session: Session
+    station: Station
+    cdr: Cdr
+
+
+@dataclass(frozen=True, slots=True)
+class Credited:
+    """A credit note, and the sessions that it freed to be billed anew."""
+
+    note: Bill
+    sessions: tuple[Session, ...]
+
+
+class Issuer:
+    """Drafts, issues and takes back bills.
+
+    Who changes bills takes locks in one order, so that none waits for the other for ever: the
+    metering of the stations concerned by their ids, then the numbers.
+    """
+
+    def __init__(self, clock: Clock, settings: BillingSettings) -> None:
+        """Take what it works with."""
+        self._clock = clock
+        self._settings = settings
+
+    @property
+    def time_zone(self) -> ZoneInfo:
+        """Where the days and months of bills are counted."""
+        return ZoneInfo(self._settings.time_zone)
+
+    def today(self) -> date:
+        """Return the day of issue."""
+        return self._clock().astimezone(self.time_zone).date()
+
+    async def draft(self, read: ReadUnitOfWork, rated: Sequence[Rated]) -> Bill:
+        """Return what a bill over sessions of one driver would say today. Raises Conflict."""
+        customer = await customer_of(read, rated[0].session)
+        return self._make(DRAFT_NUMBER, rated, customer or Party(name=""))
+
+    async def issue(
+        self, uow: UnitOfWork, author: Author, rated: Sequence[Rated]
+    ) -> BillRecord:
+        """Issue one bill over sessions of one driver; it never changes after.
+
+        The caller holds their stations. Raises NoDriver, Conflict, SessionBilled.
+        """
+        customer = await customer_of(uow, rated[0].session)
+        if customer is None:
+            raise NoDriver("Nobody drove this session: assign a driver first.")
+        bill = await uow.bills.issue_collective(
+            [(each.session, each.cdr) for each in rated],
+            lambda number: self._make(number, rated, customer),
+            series=self._settings.series,
+            year=self.today().year,
+        )
+        tariffs = {f"{each.cdr.tariff_id} v{each.cdr.tariff_version}" for each in rated}
+        await uow.audit.add(
+            at=self._clock(),
+            actor=author.label,
+            action="bill.issue",
+            subject=f"bill:{bill.number}",
+            after={
+                "session_ids": [each.session.id for each in rated],
+                "total": str(bill.total),
+                "currency": bill.currency,
+                "tariffs": sorted(tariffs),
+            },
+            address=author.address,
+        )
+        return BillRecord(bill=bill, user_id=rated[0].session.user_id)
+
+    async def take_back(
+        self, uow: UnitOfWork, author: Author, number: str, reason: str
+    ) -> Credited:
+        """Issue a bill's credit note and free its sessions. Raises NotFound, Conflict."""
+        record = await uow.bills.get(number, EVERYTHING)
+        if record.credited_by is not None:
+            raise Conflict(
+                f"Bill {number} was taken back by {record.credited_by} already."
+            )
+        if record.bill.kind is BillKind.CREDIT_NOTE:
+            raise Conflict(f"{number} is a credit note and cannot be taken back.")
+        today = self.today()
+        note = await uow.bills.credit(
+            record,
+            lambda taken: credit_note(record.bill, number=taken, issued_on=today),
+            series=self._settings.credit_series,
+            year=today.year,
+            reason=reason,
+        )
+        sessions = [
+            await uow.sessions.get(each.session_id, EVERYTHING)
+            for each in record.bill.sessions
+        ]
+        await uow.audit.add(
+            at=self._clock(),
+            actor=author.label,
+            action="bill.credit",
+            subject=f"bill:{number}",
+            before={"status": record.status.value, "total": str(record.bill.total)},
+            after={
+                "credit_note": note.number,
+                "reason": reason,
+                "session_ids": [session.id for session in sessions],
+            },
+            address=author.address,
+        )
+        return Credited(note, tuple(sessions))
+
+    def _make(self, number: str, rated: Sequence[Rated], customer: Party) -> Bill:
+        return make_collective_bill(
+            number=number,
+            issued_on=self.today(),
+            rated=[(each.session, each.station, each.cdr) for each in rated],
+            supplier=self._settings.supplier,
+            customer=customer,
+        )
+
+
+async def hold(uow: UnitOfWork, sessions: Iterable[Session]) -> None:
+    """Keep metering away from the sessions' stations until the transaction ends."""
+    for station_id in sorted({session.station_id for session in sessions}):
+        await uow.marks.hold(station_id)
+
+
+async def rate_session(read: ReadUnitOfWork, session: Session) -> Rated:
+    """Rate a completed session by its frozen tariff.
+
+    The session is returned with a tariff that was made since, to hold from before it began. Raises
+    SessionOpen, NoTariff, Conflict.
+    """
+    if session.status in OPEN:
+        raise SessionOpen("The session is under way.")
+    if session.status is not SessionStatus.COMPLETED or session.ended_at is None:
+        raise Conflict("The session is not valid and cannot be billed.")
+    station = await read.stations.get(session.station_id)
+    if station is None:
+        raise Conflict(f"The station {session.station_id} is not known.")
+    tariff = session.tariff
+    if tariff is None:
+        tariff = await read.tariffs.in_force(
+            session.started_at,
+            station_id=session.station_id,
+            user_id=session.user_id,
+        )
+        if tariff is None:
+            raise NoTariff("No tariff covers the start of this session.")
+        session = replace(session, tariff=tariff)
+    cdr = rate(
+        await read.sessions.periods(session.id),
+        tariff,
+        station.time_zone,
+        started_at=session.started_at,
+        ended_at=session.ended_at or session.started_at,
+    )
+    return Rated(session, station, cdr)
+
+
+async def customer_of(read: ReadUnitOfWork, session: Session) -> Party | None:
+    """Return whom a session is billed to, None when nobody drove it."""
+    user = None if session.user_id is None else await read.users.get(session.user_id)
+    if user is None:
+        return None
+    return Party(
+        name=user.full_name or user.name, address=user.address, email=user.email
+    )
