@@ -16,6 +16,7 @@ from billing_service.adapters.db.migrate import current, head
 from billing_service.adapters.live import InProcessLiveBus
 from billing_service.adapters.mqtt import Broker, MqttCommands, MqttIngest
 from billing_service.adapters.ocpi import tariff_from_dict, tariff_to_dict
+from billing_service.adapters.offline_log import LogLimits, read_log
 from billing_service.adapters.passwords import Argon2Passwords
 from billing_service.adapters.pdf import PdfBillRenderer
 from billing_service.adapters.tokens import JwtSigner, signing_key
@@ -40,6 +41,7 @@ from billing_service.services.retention import Maintenance
 from billing_service.services.sessions import Sessions
 from billing_service.services.stations import Stations
 from billing_service.services.tariffs import Tariffs
+from billing_service.services.uploads import LogUploads
 from billing_service.services.users import Users
 from billing_service.settings import Settings
 
@@ -208,6 +210,7 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Services]:
                 "broker": lambda: _check_broker(ingest),
                 "metering": meter.check,
             },
+            stored=news.set,
         )
         for name, run in (
             ("ingest", ingest.run),
@@ -264,15 +267,20 @@ def wire(
     passwords: PasswordHasher,
     render: BillRenderer,
     checks: dict[str, Check],
+    stored: Callable[[], None] = lambda: None,
 ) -> Services:
-    """Give every use case what it works with. Raises KeyUnusable."""
+    """Give every use case what it works with. Raises KeyUnusable.
+
+    ``stored`` is called when the API stored frames, so that they are metered at once.
+    """
     write, read = database.write, database.read
     signer = JwtSigner(signing_key(settings.signing_key_file))
     issuer = Issuer(clock, billing_settings(settings))
     return Services(
         auth=Auth(write, read, clock, passwords, signer),
         users=Users(write, read, clock, passwords),
-        stations=Stations(write, read, clock),
+        stations=Stations(write, read, clock, time_zone=settings.time_zone),
+        uploads=uploads(settings, clock, database, stored=stored),
         tariffs=Tariffs(write, read, clock, currency=settings.currency),
         sessions=Sessions(write, read, clock, commands),
         billing=Billing(write, read, issuer, render),
@@ -285,6 +293,26 @@ def wire(
         write_tariff=tariff_to_dict,
         checks=checks,
         allowed_origins=settings.allowed_origins,
+    )
+
+
+def uploads(
+    settings: Settings,
+    clock: Clock,
+    database: Database,
+    *,
+    stored: Callable[[], None] = lambda: None,
+) -> LogUploads:
+    """Return what takes in log files."""
+    megabytes = settings.upload_max_mb * 1024 * 1024
+    limits = LogLimits(bytes=megabytes, unpacked_bytes=8 * megabytes)
+    return LogUploads(
+        database.write,
+        database.read,
+        clock,
+        Ingest(database.write, clock, time_zone=settings.time_zone),
+        lambda chunks, station_id, now_ms: read_log(chunks, station_id, limits, now_ms),
+        stored=stored,
     )
 
 

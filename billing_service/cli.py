@@ -4,28 +4,29 @@ Exits 0 when all went well, 1 when it could not be done, 2 when what was given c
 Errors are one line each, on standard error.
 """
 
-import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
 from billing_service import app as service
+from billing_service import cli_stations
 from billing_service.adapters.db import migrate as migrate_database
-from billing_service.adapters.db.migrate import MigrationFailed, current
+from billing_service.adapters.db.migrate import current
 from billing_service.adapters.ocpi import tariff_from_dict, tariff_to_dict
 from billing_service.adapters.passwords import Argon2Passwords
 from billing_service.adapters.rate_command import RateRefused, rate_files
-from billing_service.adapters.tokens import KeyUnusable
 from billing_service.api.application import create_api
 from billing_service.api.deps import Services
-from billing_service.domain.errors import DomainError, InvalidInput, TariffInvalid
+from billing_service.console import fail as _fail
+from billing_service.console import run as _run
+from billing_service.console import settings as _settings
 from billing_service.logs import set_up_logs
 from billing_service.services.audit import Console
 from billing_service.services.issuing import Issuer
@@ -33,7 +34,6 @@ from billing_service.services.months import Months, last_month
 from billing_service.services.ports import Role
 from billing_service.services.tariffs import Tariffs
 from billing_service.services.users import MIN_PASSWORD_CHARS, Users
-from billing_service.settings import Settings, SettingsInvalid, load_settings
 
 app = typer.Typer(
     name="solarrally",
@@ -48,6 +48,7 @@ app.add_typer(users, name="user")
 app.add_typer(tariffs, name="tariff")
 bills = typer.Typer(help="Bills.", no_args_is_help=True)
 app.add_typer(bills, name="bill")
+cli_stations.install(app)
 
 PasswordStdin = Annotated[
     bool,
@@ -311,13 +312,6 @@ async def _tariffs() -> AsyncIterator[Tariffs]:
         )
 
 
-def _settings() -> Settings:
-    try:
-        return load_settings()
-    except SettingsInvalid as error:
-        _fail(2, *str(error).splitlines())
-
-
 def _new_password(*, password_stdin: bool) -> str:
     if password_stdin:
         return sys.stdin.readline().rstrip("\r\n")
@@ -347,28 +341,3 @@ def _read_json(file: Path) -> object:
         _fail(2, f"{file}: cannot be read: {error.strerror or error}")
     except (ValueError, RecursionError) as error:
         _fail(2, f"{file}: is not JSON: {error}")
-
-
-def _run(work: Coroutine[Any, Any, None]) -> None:
-    """Run to the end; say errors in a line each."""
-    try:
-        asyncio.run(work)
-    except (InvalidInput, TariffInvalid) as error:
-        _fail(2, *(f"{path}: {text}" for path, text in error.problems))
-    except (
-        MigrationFailed,
-        KeyUnusable,
-        SettingsInvalid,
-        service.AddressUnusable,
-    ) as error:
-        _fail(1, str(error))
-    except DomainError as error:
-        _fail(1, error.message)
-    except OSError as error:
-        _fail(1, str(error))
-
-
-def _fail(code: int, *lines: str) -> NoReturn:
-    for line in lines:
-        typer.echo(f"error: {line}", err=True)
-    raise typer.Exit(code)

@@ -110,6 +110,8 @@ class Settings(BaseSettings):
     timescaledb: bool = True
     frames_kept_days: Annotated[int, Field(ge=0, le=36_500)] = 0
 
+    upload_max_mb: Annotated[int, Field(ge=1, le=65_536)] = 256
+
     idle_time_s: Annotated[int, Field(ge=10, le=86_400)] = 600
     max_gap_s: Annotated[int, Field(ge=1, le=3_600)] = 60
     tolerance: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.05")

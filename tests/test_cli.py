@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 
 from billing_service.cli import app
 from billing_service.settings import PREFIX, Settings
+from tests.log_files import log_line
 
 PASSWORD = "correct horse battery"
 TARIFF = {
@@ -176,3 +177,29 @@ def test_a_month_s_bills() -> None:
     assert refused(1, "bill", "month", "2999-01") == ["2999-01 has not ended yet."]
     (line,) = refused(1, "bill", "month", "2025-01", "--user", "nobody")
     assert "nobody" in line
+
+
+def test_uploading_a_card_from_the_shell(tmp_path: Path) -> None:
+    """Streamed into the database under the name's station; once more is only counted."""
+    file = tmp_path / "garage-20261123-0.log"
+    file.write_bytes(log_line(0) + log_line(1))
+    assert refused(1, "upload", str(file)) == ["there is no station garage"]
+    assert solarrally("station", "add", "garage").exit_code == 0
+    done = solarrally("upload", str(file))
+    assert done.exit_code == 0, done.output
+    assert "2 accepted, 0 duplicate" in done.stdout
+    file.write_bytes(log_line(0) + b"garbage\n" + log_line(2))
+    again = solarrally("upload", str(file), "--json")
+    assert again.exit_code == 1
+    report = json.loads(again.stdout)[str(file)]
+    assert (report["accepted"]["count"], report["duplicate"]["count"]) == (1, 1)
+    assert report["corrupt"]["ranges"] == [{"first": 2, "last": 2}]
+
+
+def test_an_upload_that_cannot_be(tmp_path: Path) -> None:
+    """A name that says no station, and a file that is not there."""
+    (line,) = refused(2, "upload", str(tmp_path / "card.log"))
+    assert "--station" in line
+    solarrally("station", "add", "garage")
+    (line,) = refused(1, "upload", str(tmp_path / "garage-20261123-0.log"))
+    assert "No such file" in line

@@ -13,6 +13,7 @@ from billing_service.api.routes import (
     bills,
     health,
     live,
+    logs,
     rejected,
     sessions,
     stations,
@@ -27,6 +28,7 @@ ROUTERS = tuple(
         auth,
         users,
         stations,
+        logs,
         tariffs,
         sessions,
         bills,
@@ -68,7 +70,7 @@ def create_api() -> FastAPI:
     errors.install(app)
     _describe_problems(app)
     # The last one added is the first to see a request.
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, streamed=(logs.STREAMED,))
     app.add_middleware(RequestContext)
     return app
 

@@ -19,6 +19,7 @@ from billing_service.services.ports import Clock, LiveBus, OpenReadUnitOfWork
 from billing_service.services.sessions import Sessions
 from billing_service.services.stations import Stations
 from billing_service.services.tariffs import Tariffs
+from billing_service.services.uploads import LogUploads
 from billing_service.services.users import Users
 
 MAX_PAGE = 200
@@ -35,6 +36,7 @@ class Services:
     auth: Auth
     users: Users
     stations: Stations
+    uploads: LogUploads
     tariffs: Tariffs
     sessions: Sessions
     billing: Billing

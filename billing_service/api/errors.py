@@ -28,6 +28,8 @@ from billing_service.domain.errors import (
     StoreUnavailable,
     TariffInvalid,
     TooManyAttempts,
+    UploadRefused,
+    UploadTooLarge,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -44,6 +46,8 @@ _STATUS: tuple[tuple[type[DomainError], HTTPStatus], ...] = (
     (TooManyAttempts, HTTPStatus.TOO_MANY_REQUESTS),
     (Conflict, HTTPStatus.CONFLICT),
     (NoTariff, HTTPStatus.CONFLICT),
+    (UploadTooLarge, HTTPStatus.CONTENT_TOO_LARGE),
+    (UploadRefused, HTTPStatus.UNPROCESSABLE_CONTENT),
     (StationSilent, HTTPStatus.GATEWAY_TIMEOUT),
     (StoreUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
 )
@@ -97,12 +101,17 @@ def problem(
     )
 
 
-def of_domain(error: DomainError) -> JSONResponse:
-    """Translate an error of the domain."""
-    status = next(
+def status_of(error: DomainError) -> HTTPStatus:
+    """Return the status that tells an error of the domain."""
+    return next(
         (status for kind, status in _STATUS if isinstance(error, kind)),
         HTTPStatus.INTERNAL_SERVER_ERROR,
     )
+
+
+def of_domain(error: DomainError) -> JSONResponse:
+    """Translate an error of the domain."""
+    status = status_of(error)
     detail, headers, more = error.message, dict[str, str](), dict[str, Any]()
     match error:
         case InvalidInput() | TariffInvalid():

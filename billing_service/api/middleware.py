@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Sequence
 from http import HTTPStatus
 from uuid import uuid4
 
@@ -77,16 +78,28 @@ class RequestContext:
 
 
 class BodyLimit:
-    """Refuses bodies that are too large, announced or not, before they are held in memory."""
+    """Refuses bodies that are too large, announced or not, before they are held in memory.
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int = MAX_BODY_BYTES) -> None:
+    Routes under ``streamed`` read theirs bit by bit and have limits of their own.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_bytes: int = MAX_BODY_BYTES,
+        streamed: Sequence[re.Pattern[str]] = (),
+    ) -> None:
         """Wrap an application."""
         self._app = app
         self._max_bytes = max_bytes
+        self._streamed = streamed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or any(
+            path.fullmatch(scope["path"]) for path in self._streamed
+        ):
             await self._app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "0")

@@ -17,7 +17,8 @@
     │   ├── NoDriver         a session without a driver cannot be billed
     │   ├── LastAdmin        without this one nobody could administer
     │   └── CommandRefused   a station refused a command
-    ├── UploadRefused        a file passed a limit or cannot be read
+    ├── UploadRefused        a file cannot be read
+    │   └── UploadTooLarge   a file passed a limit
     ├── StationSilent        a station did not answer in time
     └── StoreUnavailable     the database cannot be reached now
 
@@ -174,6 +175,12 @@ class StoreUnavailable(DomainError):
 
 
 class UploadRefused(DomainError):
-    """A file passed a limit or cannot be read; what was read before stands."""
+    """A file cannot be read; what was read before stands."""
 
     code = "upload_refused"
+
+
+class UploadTooLarge(UploadRefused):
+    """A file passed a limit on its bytes, its lines or what it unpacks to."""
+
+    code = "too_large"

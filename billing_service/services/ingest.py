@@ -29,12 +29,16 @@ class News:
 
 @dataclass(slots=True)
 class Batch:
-    """Messages that are stored together. Already checked against the contract."""
+    """Messages that are stored together. Already checked against the contract.
+
+    ``alive``: the stations themselves sent this, just now.
+    """
 
     frames: list[Frame] = field(default_factory=list)
     events: list[SessionEvent] = field(default_factory=list)
     news: dict[str, News] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
+    alive: bool = True
 
     def __bool__(self) -> bool:
         """Whether there is anything to store."""
@@ -106,7 +110,7 @@ class Ingest:
             )
             news = batch.news.get(station_id, News())
             # A retained message or a last will is no sign of life.
-            alive = station_id in heard or news.online is True
+            alive = batch.alive and (station_id in heard or news.online is True)
             station = replace(
                 station,
                 last_seen_at=now if alive else station.last_seen_at,

@@ -4,13 +4,15 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from billing_service.domain.errors import InvalidInput
-from billing_service.services.audit import Actor, plain
+from billing_service.domain.errors import Conflict, InvalidInput
+from billing_service.services.audit import Actor, Author, plain
+from billing_service.services.ingest import DEFAULT_MAX_POWER_W
 from billing_service.services.ports import (
     Clock,
     OpenReadUnitOfWork,
     OpenUnitOfWork,
     Station,
+    UnitOfWork,
     Viewer,
 )
 from billing_service.services.users import UNSET, Unset
@@ -30,9 +32,15 @@ class Stations:
     """Lists stations and changes what an admin may change of them."""
 
     def __init__(
-        self, open_uow: OpenUnitOfWork, open_read: OpenReadUnitOfWork, clock: Clock
+        self,
+        open_uow: OpenUnitOfWork,
+        open_read: OpenReadUnitOfWork,
+        clock: Clock,
+        *,
+        time_zone: str = "UTC",
     ) -> None:
-        """Take what it works with."""
+        """Take what it works with; ``time_zone`` is that of new stations unless one is given."""
+        self._time_zone = time_zone
         self._open_uow = open_uow
         self._open_read = open_read
         self._clock = clock
@@ -47,6 +55,43 @@ class Stations:
         async with self._open_read() as read:
             return await read.stations.one(station_id, viewer)
 
+    async def register(
+        self,
+        actor: Author,
+        station_id: str,
+        *,
+        name: str | None = None,
+        time_zone: str | None = None,
+        max_power_w: int = DEFAULT_MAX_POWER_W,
+        user_id: str | None = None,
+    ) -> Station:
+        """Make a station known before it has spoken. Raises Conflict, InvalidInput."""
+        zone = time_zone or self._time_zone
+        _check_zone(zone)
+        station = Station(
+            id=station_id,
+            name=name or station_id,
+            time_zone=zone,
+            max_power_w=max_power_w,
+            first_seen_at=self._clock(),
+            user_id=user_id,
+        )
+        async with self._open_uow() as uow:
+            if await uow.stations.get(station_id) is not None:
+                raise Conflict(f"there is a station {station_id} already")
+            await _check_user(uow, user_id)
+            await uow.stations.save(station)
+            await uow.audit.add(
+                at=self._clock(),
+                actor=actor.label,
+                action="station.register",
+                subject=f"station:{station_id}",
+                after=_facts(station),
+                address=actor.address,
+            )
+            await uow.commit()
+        return station
+
     async def change(
         self, actor: Actor, station_id: str, changes: StationChanges
     ) -> Station:
@@ -54,8 +99,7 @@ class Stations:
         async with self._open_uow() as uow:
             before = await uow.stations.one(station_id, actor.viewer)
             after = _changed(before, changes)
-            if after.user_id is not None and await uow.users.get(after.user_id) is None:
-                raise InvalidInput(("user_id", "there is no such user"))
+            await _check_user(uow, after.user_id)
             await uow.stations.save(after)
             await uow.audit.add(
                 at=self._clock(),
@@ -81,6 +125,11 @@ def _changed(station: Station, changes: StationChanges) -> Station:
     if not isinstance(changes.user_id, Unset):
         station = replace(station, user_id=changes.user_id)
     return station
+
+
+async def _check_user(uow: UnitOfWork, user_id: str | None) -> None:
+    if user_id is not None and await uow.users.get(user_id) is None:
+        raise InvalidInput(("user_id", "there is no such user"))
 
 
 def _check_zone(time_zone: str) -> None:

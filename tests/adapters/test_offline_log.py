@@ -1,8 +1,6 @@
 """Log files of stations that were offline, streamed in."""
 
 import gzip
-import json
-import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,22 +8,15 @@ import pytest
 
 from billing_service.adapters.offline_log import LogLimits, read_log
 from billing_service.domain.frame import to_ms
+from billing_service.services.audit import Console
+from billing_service.services.ports import Station
 from billing_service.services.uploads import LogReport, LogUploads
+from tests.log_files import log_line as line
 from tests.services.site import STATION, T0, Site, open_site
 
 pytestmark = pytest.mark.asyncio
 
 NOW_MS = to_ms(T0) + 3_600_000
-
-
-def line(seq: int, **more: object) -> bytes:
-    """Make one line as the station writes it."""
-    frame = {
-        "station": STATION, "boot": 1, "seq": seq, "timestamp": "2026-11-23T09:00:00.000Z",
-        "V": 230.0, "I": 1.0, "P": 230.0, "source": "grid", "session": "1-1", **more,
-    }  # fmt: skip
-    payload = json.dumps(frame, separators=(",", ":")).encode()
-    return payload + b"\t%08x\n" % zlib.crc32(payload)
 
 
 async def chunks(content: bytes, size: int) -> AsyncIterator[bytes]:
@@ -38,8 +29,27 @@ async def upload(
     site: Site, content: bytes, *, size: int = 1000, limits: LogLimits | None = None
 ) -> LogReport:
     """Store a file as the service does."""
-    lines = read_log(chunks(content, size), STATION, limits or LogLimits(), NOW_MS)
-    return await LogUploads(site.ingest).store(lines)
+    uploads = LogUploads(
+        site.database.write,
+        site.database.read,
+        site.clock,
+        site.ingest,
+        lambda pieces, station, now_ms: read_log(
+            pieces, station, limits or LogLimits(), now_ms
+        ),
+    )
+    async with site.database.write() as uow:
+        await uow.stations.save(
+            Station(
+                id=STATION,
+                name=STATION,
+                time_zone="UTC",
+                max_power_w=11_000,
+                first_seen_at=T0,
+            )
+        )
+        await uow.commit()
+    return await uploads.store(Console(), STATION, chunks(content, size))
 
 
 async def seqs(site: Site) -> list[int]:

@@ -18,6 +18,7 @@ ADMINS_ONLY = {
     ("PATCH", "/users/{user_id}"),
     ("PUT", "/users/{user_id}/password"),
     ("PATCH", "/stations/{station_id}"),
+    ("POST", "/stations/{station_id}/logs"),
     ("POST", "/tariffs/"),
     ("DELETE", "/sessions/{session_id}"),
     ("POST", "/sessions/{session_id}/bill"),

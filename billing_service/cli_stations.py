@@ -1,0 +1,142 @@
+"""Commands about stations."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+
+from billing_service import app as service
+from billing_service.adapters.db import migrate
+from billing_service.adapters.wire import is_station_id
+from billing_service.api.station_schemas import LogReportOut
+from billing_service.console import fail, run, settings
+from billing_service.services.audit import Console
+from billing_service.services.stations import Stations
+from billing_service.services.uploads import Lines, LogReport
+
+_NAME = re.compile(r"(?P<station>[a-z0-9_-]{1,32})-\d{8}-\d+\.log(\.gz)?")
+_CHUNK = 64 * 1024
+
+
+stations = typer.Typer(help="Charging stations.", no_args_is_help=True)
+
+
+@stations.command("add")
+def station_add(
+    station_id: Annotated[str, typer.Argument(help="Its id on MQTT.")],
+    name: Annotated[str | None, typer.Option(help="For people.")] = None,
+    time_zone: Annotated[str | None, typer.Option(help="IANA time zone.")] = None,
+) -> None:
+    """Make a station known before it has spoken."""
+    if not is_station_id(station_id):
+        fail(2, f"{station_id}: an id has 1 to 32 of a-z, 0-9, _ and -")
+    configured = settings()
+
+    async def work() -> None:
+        async with service.open_database(configured, service.utc_now) as database:
+            await migrate(database.engine, timescaledb=configured.timescaledb)
+            made = await Stations(
+                database.write,
+                database.read,
+                service.utc_now,
+                time_zone=configured.time_zone,
+            ).register(Console(), station_id, name=name, time_zone=time_zone)
+        typer.echo(f"Registered {made.id}.")
+
+    run(work())
+
+
+def upload(
+    files: Annotated[
+        list[Path], typer.Argument(help="Log files from the SD card, plain or gzip.")
+    ],
+    station: Annotated[
+        str | None,
+        typer.Option(help="Whose they are, when their names do not say it."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
+) -> None:
+    """Store what a station logged while it was offline (docs/protocol/offline-log.md).
+
+    The same file may be given again: known frames are only counted. Exits 1 when a file could not
+    be read to its end or has lines that cannot be used; what is sound is stored all the same.
+    """
+    whose = {file: station or _station_of(file) for file in files}
+    configured = settings()
+    reports: dict[str, LogReport] = {}
+
+    async def work() -> None:
+        async with service.open_database(configured, service.utc_now) as database:
+            await migrate(database.engine, timescaledb=configured.timescaledb)
+            uploads = service.uploads(configured, service.utc_now, database)
+            for file, station_id in whose.items():
+                with file.open("rb") as content:
+                    reports[str(file)] = await uploads.store(
+                        Console(), station_id, _chunks(content)
+                    )
+
+    run(work())
+    if as_json:
+        shown = {
+            name: LogReportOut.model_validate(report).model_dump(mode="json")
+            for name, report in reports.items()
+        }
+        typer.echo(json.dumps(shown, indent=2))
+    else:
+        for name, report in reports.items():
+            _tell(name, report)
+    if any(report.refused or report.bad for report in reports.values()):
+        raise typer.Exit(1)
+
+
+def _tell(name: str, report: LogReport) -> None:
+    typer.echo(
+        f"{name}: {report.accepted.count} accepted, {report.duplicate.count} duplicate,"
+        f" {report.corrupt.count} corrupt, {report.foreign.count} foreign,"
+        f" {report.rejected.count} rejected"
+        + (", torn at its end" if report.torn else "")
+    )
+    for what, lines in (
+        ("corrupt", report.corrupt),
+        ("foreign", report.foreign),
+        ("rejected", report.rejected),
+    ):
+        if lines.count:
+            typer.echo(f"{name}: {what}: {_numbers(lines)}: {lines.example}", err=True)
+    if report.error is not None:
+        typer.echo(f"error: {name}: {report.error}", err=True)
+
+
+def _numbers(lines: Lines) -> str:
+    """Return line numbers in short: ``lines 2-4, 7``."""
+    shown = [
+        f"{first}" if first == last else f"{first}-{last}"
+        for first, last in lines.ranges[:20]
+    ]
+    more = ", …" if len(lines.ranges) > len(shown) else ""
+    return f"line{'' if lines.count == 1 else 's'} {', '.join(shown)}{more}"
+
+
+def _station_of(file: Path) -> str:
+    named = _NAME.fullmatch(file.name)
+    if named is None:
+        fail(
+            2,
+            f"{file}: is not named STATION-YYYYMMDD-N.log: say whose it is with --station",
+        )
+    return named["station"]
+
+
+async def _chunks(content: BinaryIO) -> AsyncIterator[bytes]:
+    while chunk := await asyncio.to_thread(content.read, _CHUNK):
+        yield chunk
+
+
+def install(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command()(upload)
+    app.add_typer(stations, name="station")
