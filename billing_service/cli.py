@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from billing_service import app as service
-from billing_service import cli_stations
+from billing_service import cli_database, cli_stations
 from billing_service.adapters.db import migrate as migrate_database
 from billing_service.adapters.db.migrate import current
 from billing_service.adapters.ocpi import tariff_from_dict, tariff_to_dict
@@ -49,6 +49,7 @@ app.add_typer(tariffs, name="tariff")
 bills = typer.Typer(help="Bills.", no_args_is_help=True)
 app.add_typer(bills, name="bill")
 cli_stations.install(app)
+cli_database.install(app)
 
 PasswordStdin = Annotated[
     bool,

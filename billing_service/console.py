@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import typer
 
 from billing_service import app as service
+from billing_service.adapters.db.backup import BackupRefused
 from billing_service.adapters.db.migrate import MigrationFailed
 from billing_service.adapters.mqtt.access import AccessFilesUnusable
 from billing_service.adapters.tokens import KeyUnusable
@@ -26,6 +27,8 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     """Run to the end; say errors in a line each."""
     try:
         asyncio.run(work)
+    except BackupRefused as error:
+        fail(2, str(error))
     except (InvalidInput, TariffInvalid) as error:
         fail(2, *(f"{path}: {text}" for path, text in error.problems))
     except (

@@ -203,3 +203,21 @@ def test_an_upload_that_cannot_be(tmp_path: Path) -> None:
     solarrally("station", "add", "garage")
     (line,) = refused(1, "upload", str(tmp_path / "garage-20261123-0.log"))
     assert "No such file" in line
+
+
+def test_backing_up_and_restoring(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Into another database; what cannot be used is told in a line."""
+    assert refused(2, "backup", "no.gz") == [
+        "the database is empty: there is nothing to back up"
+    ]
+    add("dana")
+    done = solarrally("backup", "b.gz")
+    assert done.stdout.startswith("Wrote ")
+    (line,) = refused(2, "backup", "b.gz")
+    assert line == "b.gz exists already"
+    assert "has data already" in refused(2, "restore", "b.gz")[0]
+    monkeypatch.setenv("SOLARRALLY_DATABASE_URL", "sqlite:///other.db")
+    Path("garbage").write_text("x")
+    assert refused(2, "restore", "garbage") == ["garbage is not a backup of SolarRally"]
+    assert solarrally("restore", "b.gz").stdout.startswith("Restored ")
+    assert solarrally("user", "list").stdout == "dana  user\n"
