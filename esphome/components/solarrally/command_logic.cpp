@@ -110,10 +110,16 @@ Verdict CommandJudge::judge(std::string_view payload, bool retained, const Comma
     this->ignored_++;
     return verdict;
   }
+  const bool seen = std::find(this->seen_.begin(), this->seen_.end(), id->text) != this->seen_.end();
+  // The broker hands a retained command out at each connect; one answer is enough.
+  if (seen && retained) {
+    this->ignored_++;
+    return verdict;
+  }
   verdict.answer = true;
   verdict.id = id->text;
 
-  if (std::find(this->seen_.begin(), this->seen_.end(), verdict.id) != this->seen_.end()) {
+  if (seen) {
     refuse(&verdict, "duplicate", "this id was seen before");
     return verdict;
   }

@@ -51,7 +51,7 @@ struct Verdict {
 /// Judges commands: each readable id gets exactly one verdict, and a refused command changes nothing.
 class CommandJudge {
  public:
-  /// A command this much older than now is stale; as is one that far in the future.
+  /// A command this much older than now is stale. One from the future is its sender's wrong clock, and is obeyed.
   static constexpr int64_t STALE_MS = 60000;
   static constexpr size_t MAX_PAYLOAD = 65536;
   /// Ids that are remembered.
@@ -59,7 +59,7 @@ class CommandJudge {
 
   Verdict judge(std::string_view payload, bool retained, const CommandContext &context);
 
-  /// Payloads without a readable id, which cannot be answered.
+  /// Payloads that are not answered: without a readable id, or retained and answered before.
   uint32_t ignored() const { return this->ignored_; }
 
  protected:

@@ -50,14 +50,33 @@ const char *to_text(LogState state) {
   }
 }
 
+bool WrittenEarlier::operator()(const std::string &a, const std::string &b) const {
+  // The day is always eight digits, so up to the last dash text order is time order; behind it stands a number.
+  const size_t a_number = a.rfind('-') + 1;
+  const size_t b_number = b.rfind('-') + 1;
+  const int days = a.compare(0, a_number, b, 0, b_number);
+  if (days != 0)
+    return days < 0;
+  return a.size() != b.size() ? a.size() < b.size() : a < b;
+}
+
 bool FrameLog::ours_(const std::string &name) const {
-  return name.size() > this->station_.size() + 5 && name.compare(0, this->station_.size() + 1, this->station_ + "-") == 0 &&
-         name.compare(name.size() - 4, 4, ".log") == 0;
+  std::string_view rest = name;
+  const auto take = [&rest](std::string_view text) {
+    const bool there = rest.substr(0, text.size()) == text;
+    rest.remove_prefix(there ? text.size() : 0);
+    return there;
+  };
+  const auto digits = [&rest](size_t least, size_t most) {
+    const size_t end = std::min(rest.find_first_not_of("0123456789"), rest.size());
+    rest.remove_prefix(std::min(end, most));
+    return end >= least && end <= most;
+  };
+  return take(this->station_) && take("-") && digits(8, 8) && take("-") && digits(1, 6) && rest == ".log";
 }
 
 void FrameLog::begin() {
   this->files_.clear();
-  this->pending_ = 0;
   this->current_.clear();
   if (!this->storage_->ready()) {
     this->state_ = LogState::MISSING;
@@ -70,16 +89,41 @@ void FrameLog::begin() {
   }
   for (const auto &[name, size] : all) {
     if (this->ours_(name))
-      this->files_[name] = size;
+      this->files_[name].size = size;
   }
   this->load_sent_();
-  for (const auto &[name, size] : this->files_)
-    this->pending_ += this->count_lines_(name, this->sent_[name]);
+  this->find_newest_();
   this->state_ = LogState::OK;
 }
 
+void FrameLog::find_newest_() {
+  for (auto file = this->files_.rbegin(); file != this->files_.rend(); ++file) {
+    // Its last whole line; the very last may be torn.
+    const int64_t from = std::max<int64_t>(0, file->second.size - 2 * static_cast<int64_t>(MAX_LINE_BYTES));
+    std::string text;
+    if (!this->storage_->read(file->first, from, 2 * MAX_LINE_BYTES, &text))
+      continue;
+    size_t end = text.rfind('\n');
+    while (end != std::string::npos) {
+      const size_t before = end > 0 ? text.rfind('\n', end - 1) : std::string::npos;
+      const size_t start = before == std::string::npos ? 0 : before + 1;
+      std::string frame;
+      if (read_log_line(std::string_view(text).substr(start, end - start), &frame)) {
+        static constexpr std::string_view STAMP = "\"timestamp\":\"";
+        const size_t at = frame.find(STAMP);
+        int64_t utc_ms = 0;
+        if (at != std::string::npos &&
+            parse_utc(std::string_view(frame).substr(at + STAMP.size(), std::string_view("2026-11-23T09:30:00.000Z").size()), &utc_ms)) {
+          this->newest_utc_ms_ = std::max(this->newest_utc_ms_, utc_ms);
+          return;
+        }
+      }
+      end = before;
+    }
+  }
+}
+
 void FrameLog::load_sent_() {
-  this->sent_.clear();
   std::string text;
   if (!this->storage_->read(this->sent_name_(), 0, 65536, &text))
     return;
@@ -92,42 +136,60 @@ void FrameLog::load_sent_() {
     const size_t space = entry.find(' ');
     if (space == std::string::npos)
       continue;
-    const std::string name = entry.substr(0, space);
+    const auto file = this->files_.find(entry.substr(0, space));
+    if (file == this->files_.end())
+      continue;
     const int64_t offset = std::strtoll(entry.c_str() + space + 1, nullptr, 10);
-    if (this->files_.count(name) != 0)
-      this->sent_[name] = std::clamp<int64_t>(offset, 0, this->files_[name]);
+    file->second.sent = file->second.counted = std::clamp<int64_t>(offset, 0, file->second.size);
   }
 }
 
 void FrameLog::save_sent_() {
   std::string text;
-  for (const auto &[name, offset] : this->sent_) {
-    if (offset > 0)
-      text += log_line(name + " " + std::to_string(offset));
+  for (const auto &[name, file] : this->files_) {
+    if (file.sent > 0)
+      text += log_line(name + " " + std::to_string(file.sent));
   }
   this->storage_->replace(this->sent_name_(), text);
 }
 
-size_t FrameLog::count_lines_(const std::string &name, int64_t from) {
-  size_t lines = 0;
-  std::string chunk;
-  while (this->storage_->read(name, from, 8192, &chunk) && !chunk.empty()) {
-    lines += static_cast<size_t>(std::count(chunk.begin(), chunk.end(), '\n'));
-    from += static_cast<int64_t>(chunk.size());
+void FrameLog::count() {
+  if (this->state_ == LogState::MISSING || this->state_ == LogState::FAILED)
+    return;
+  for (auto &[name, file] : this->files_) {
+    if (file.counted >= file.size)
+      continue;
+    std::string chunk;
+    if (!this->storage_->read(name, file.counted, COUNT_BYTES, &chunk) || chunk.empty()) {
+      this->state_ = LogState::FAILED;
+      return;
+    }
+    file.lines += static_cast<size_t>(std::count(chunk.begin(), chunk.end(), '\n'));
+    file.counted += static_cast<int64_t>(chunk.size());
+    return;
   }
-  return lines;
+}
+
+size_t FrameLog::pending() const {
+  size_t lines = 0;
+  bool uncounted = false;
+  for (const auto &[name, file] : this->files_) {
+    lines += file.lines;
+    uncounted = uncounted || file.counted < file.size;
+  }
+  return lines == 0 && uncounted ? 1 : lines;
 }
 
 bool FrameLog::open_(int64_t utc_ms) {
   const std::string day = format_day(utc_ms);
-  if (!this->current_.empty() && this->current_day_ == day && this->files_[this->current_] < MAX_FILE_BYTES)
+  if (!this->current_.empty() && this->current_day_ == day && this->files_[this->current_].size < MAX_FILE_BYTES)
     return true;
   for (int n = 0; n < 100000; n++) {
     const std::string name = this->station_ + "-" + day + "-" + std::to_string(n) + ".log";
     if (this->files_.count(name) == 0) {
       this->current_ = name;
       this->current_day_ = day;
-      this->files_[name] = 0;
+      this->files_[name] = File{};
       this->mine_.push_back(name);
       return true;
     }
@@ -137,25 +199,21 @@ bool FrameLog::open_(int64_t utc_ms) {
 
 bool FrameLog::make_room_() {
   while (this->storage_->free_bytes() < MIN_FREE_BYTES) {
-    // What was sent goes first, then the oldest day: names sort by day.
+    // What was sent goes first, then the oldest day.
     std::string victim;
-    for (const auto &[name, size] : this->files_) {
+    for (const auto &[name, file] : this->files_) {
       if (name == this->current_)
         continue;
-      if (this->sent_[name] >= size) {
+      if (file.sent >= file.size) {
         victim = name;
         break;
       }
       if (victim.empty())
         victim = name;
     }
-    if (victim.empty())
-      return false;
-    this->pending_ -= std::min(this->pending_, this->count_lines_(victim, this->sent_[victim]));
-    if (!this->storage_->remove(victim))
+    if (victim.empty() || !this->storage_->remove(victim))
       return false;
     this->files_.erase(victim);
-    this->sent_.erase(victim);
   }
   return true;
 }
@@ -175,17 +233,21 @@ bool FrameLog::append(const std::string &frame, int64_t utc_ms) {
     this->state_ = this->storage_->ready() ? LogState::FAILED : LogState::MISSING;
     return false;
   }
-  this->files_[this->current_] += static_cast<int64_t>(line.size());
-  this->pending_++;
+  File &file = this->files_[this->current_];
+  if (file.counted == file.size) {
+    file.counted += static_cast<int64_t>(line.size());
+    file.lines++;
+  }
+  file.size += static_cast<int64_t>(line.size());
   return true;
 }
 
 bool FrameLog::next(size_t max_frames, size_t max_bytes, Batch *batch) {
   if (this->state_ == LogState::MISSING || this->state_ == LogState::FAILED)
     return false;
-  for (const auto &[name, size] : this->files_) {
-    const int64_t from = this->sent_[name];
-    if (from >= size)
+  for (const auto &[name, file] : this->files_) {
+    const int64_t from = file.sent;
+    if (from >= file.size)
       continue;
     std::string text;
     if (!this->storage_->read(name, from, max_bytes, &text) || text.empty()) {
@@ -215,10 +277,18 @@ bool FrameLog::next(size_t max_frames, size_t max_bytes, Batch *batch) {
 }
 
 void FrameLog::sent(const Batch &batch) {
-  if (this->files_.count(batch.name) == 0)
+  const auto found = this->files_.find(batch.name);
+  if (found == this->files_.end())
     return;
-  this->sent_[batch.name] = std::max(this->sent_[batch.name], batch.end);
-  this->pending_ -= std::min(this->pending_, batch.lines);
+  File &file = found->second;
+  file.sent = std::max(file.sent, batch.end);
+  if (batch.end > file.counted) {
+    // The count had not come as far; it goes on from here.
+    file.counted = batch.end;
+    file.lines = 0;
+  } else {
+    file.lines -= std::min(file.lines, batch.lines);
+  }
   this->save_sent_();
 }
 

@@ -37,6 +37,11 @@ bool read_log_line(std::string_view line, std::string *frame);
 enum class LogState : uint8_t { OK, MISSING, FAILED, FULL };
 const char *to_text(LogState state);
 
+/// Orders the log's files as they were written: `…-20261123-10.log` comes after `…-20261123-9.log`.
+struct WrittenEarlier {
+  bool operator()(const std::string &a, const std::string &b) const;
+};
+
 /// Frames that could not be sent, on the card, until they are acknowledged.
 ///
 /// Each boot writes files of its own, so that a line torn by a power cut is always a file's last. What was sent is
@@ -46,11 +51,17 @@ class FrameLog {
   static constexpr int64_t MAX_FILE_BYTES = 1 << 20;
   static constexpr int64_t MIN_FREE_BYTES = 4 << 20;
   static constexpr size_t MAX_LINE_BYTES = 4096;
+  /// What one call of `count` reads: a log of days is counted while the station works, not while it starts.
+  static constexpr size_t COUNT_BYTES = 8192;
 
   FrameLog(Storage *storage, std::string station) : storage_(storage), station_(std::move(station)) {}
 
   /// Look at the card: what is there, what was sent. Call again after a failure.
   void begin();
+  /// Count a little more of what was there before this boot. Call it often.
+  void count();
+  /// The time of the newest frame that an earlier boot wrote; 0 when there is none.
+  int64_t newest_utc_ms() const { return this->newest_utc_ms_; }
   /// Write one frame down.
   /// @return whether it is safe on the card
   bool append(const std::string &frame, int64_t utc_ms);
@@ -69,16 +80,25 @@ class FrameLog {
   void sent(const Batch &batch);
 
   LogState state() const { return this->state_; }
-  /// Lines that wait to be sent.
-  size_t pending() const { return this->pending_; }
+  /// Lines that wait to be sent, as far as they are counted; never 0 while there are any.
+  size_t pending() const;
   /// Lines in the middle of a file whose CRC was wrong.
   uint32_t corrupt() const { return this->corrupt_; }
 
  protected:
+  struct File {
+    int64_t size = 0;
+    /// Sent and acknowledged up to here.
+    int64_t sent = 0;
+    /// Between `sent` and `counted` there are so many lines.
+    int64_t counted = 0;
+    size_t lines = 0;
+  };
+
   bool ours_(const std::string &name) const;
+  void find_newest_();
   bool open_(int64_t utc_ms);
   bool make_room_();
-  size_t count_lines_(const std::string &name, int64_t from);
   void save_sent_();
   void load_sent_();
   std::string sent_name_() const { return this->station_ + ".sent"; }
@@ -89,9 +109,8 @@ class FrameLog {
   std::string current_;
   std::string current_day_;
   std::vector<std::string> mine_;
-  std::map<std::string, int64_t> files_;
-  std::map<std::string, int64_t> sent_;
-  size_t pending_ = 0;
+  std::map<std::string, File, WrittenEarlier> files_;
+  int64_t newest_utc_ms_ = 0;
   uint32_t corrupt_ = 0;
 };
 

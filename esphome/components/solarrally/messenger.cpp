@@ -17,6 +17,9 @@ void Messenger::begin(MqttLink::Config config, const std::string &prefix, logic:
     this->log_ = std::make_unique<logic::FrameLog>(storage, this->identity_->station);
     this->log_->begin();
     this->identity_->has_log = true;
+    // The card remembers later times than the flash, which is written once per boot.
+    if (this->log_->newest_utc_ms() > this->clock_->utc(this->now_ms_))
+      this->clock_->estimate(this->now_ms_, this->log_->newest_utc_ms());
   }
   this->outbox_ = std::make_unique<logic::Outbox>(this, this->log_.get(), this->clock_);
   this->say_event_({true, {}});
@@ -111,7 +114,7 @@ void Messenger::message_(const std::string &payload, bool retained) {
   context.can_update = this->identity_->can_update;
   logic::Verdict verdict = this->judge_.judge(payload, retained, context);
   if (!verdict.answer) {
-    ESP_LOGW(TAG, "A command without a readable id was ignored (%u so far)", static_cast<unsigned>(this->judge_.ignored()));
+    ESP_LOGW(TAG, "A command that cannot be answered was ignored (%u so far)", static_cast<unsigned>(this->judge_.ignored()));
     return;
   }
   if (verdict.ok && !this->on_command(verdict)) {

@@ -81,6 +81,8 @@ void Outbox::step(Millis now_ms) {
     this->log_retry_ms_ = now_ms;
     this->log_->begin();
   }
+  if (this->log_ != nullptr)
+    this->log_->count();
   if (this->batch_open_ && now_ms - this->batch_sent_ms_ >= BACKLOG_TIMEOUT_MS)
     this->batch_open_ = false;
   const bool clock_settled = this->clock_->synced() || now_ms >= CLOCK_WAIT_MS;

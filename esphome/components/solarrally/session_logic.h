@@ -12,6 +12,15 @@ struct Registers {
   double total() const { return this->wh[SOLAR] + this->wh[GRID]; }
 };
 
+/// The number of this boot, which with `seq` names each frame for ever.
+///
+/// One more than the last. When the flash has forgotten that (a new chip, an erased flash, a firmware that keeps it in
+/// another way), counting begins at a random place: at 1 again, new frames would bear the names of old ones, and a
+/// receiver that has those would take no notice.
+constexpr uint32_t next_boot(bool remembered, uint32_t last, uint32_t random) {
+  return remembered && last < UINT32_MAX ? last + 1 : (random % 0x100000 + 1) * 0x400;
+}
+
 /// One session, from plug-in to unplug. Its name on the wire is `{boot}-{number}`.
 struct Session {
   uint32_t boot = 0;

@@ -65,10 +65,7 @@ void SolarRally::set_credentials(const std::string &username, const std::string 
 #endif
 
 #ifdef USE_SOLARRALLY_LOG
-void SolarRally::set_log_pins(int clk, int mosi, int miso, int cs) {
-  const int pins[] = {clk, mosi, miso, cs};
-  std::copy(std::begin(pins), std::end(pins), this->log_pins_);
-}
+void SolarRally::set_log_pins(int clk, int mosi, int miso, int cs) { this->log_pins_ = {clk, mosi, miso, cs}; }
 #endif
 
 static const char *reset_reason(bool clean) {
@@ -101,9 +98,10 @@ static const char *reset_reason(bool clean) {
 void SolarRally::boot_() {
   this->kept_boot_ = global_preferences->make_preference<KeptBoot>(fnv1_hash("solarrally_boot"));
   KeptBoot last{};
-  if (!this->kept_boot_.load(&last))
+  const bool remembered = this->kept_boot_.load(&last);
+  if (!remembered)
     last = {0, 0, 0};
-  this->identity_.boot = last.boot + 1;
+  this->identity_.boot = logic::next_boot(remembered, last.boot, random_uint32());
   this->identity_.reset_reason = reset_reason(last.clean != 0);
   this->identity_.serial = get_mac_address();
 #ifdef ESPHOME_PROJECT_VERSION
@@ -220,8 +218,7 @@ void SolarRally::setup() {
   this->boot_();
   this->drive_();
 #ifdef USE_SOLARRALLY_LOG
-  mount_card(this->log_folder_, this->log_pins_[0], this->log_pins_[1], this->log_pins_[2], this->log_pins_[3]);
-  this->storage_ = std::make_unique<FolderStorage>(this->log_folder_);
+  this->storage_ = std::make_unique<FolderStorage>(this->log_folder_, this->log_pins_);
 #endif
 #ifdef USE_SOLARRALLY_MQTT
   this->messenger_ = std::make_unique<Messenger>(this->station_.get(), &this->identity_, &this->clock_);
@@ -370,6 +367,19 @@ void SolarRally::on_ota_global_state(ota::OTAState state, float progress, uint8_
 }
 #endif
 
+void SolarRally::keep_limit_() {
+  // An automation may change the limit every few seconds, all year long; the flash should not follow it.
+  static constexpr uint32_t KEEP_LIMIT_MS = 60000;
+  if (this->limit_kept_ms_ == 0 || millis_64() - this->limit_kept_ms_ >= KEEP_LIMIT_MS) {
+    this->limit_kept_ms_ = millis_64();
+    this->keep_();
+    return;
+  }
+  this->publish_();
+  this->set_timeout("keep_limit", static_cast<uint32_t>(this->limit_kept_ms_ + KEEP_LIMIT_MS - millis_64()),
+                    [this] { this->keep_limit_(); });
+}
+
 void SolarRally::keep_() {
   const Kept kept{static_cast<uint8_t>(this->station_->mode()), this->station_->current_limit_a()};
   this->kept_.save(&kept);
@@ -385,7 +395,8 @@ void SolarRally::ask_mode(logic::Mode mode) {
 
 bool SolarRally::ask_current_limit(float current_a) {
   const bool done = this->station_->set_current_limit(current_a);
-  this->keep_();
+  if (done)
+    this->keep_limit_();
   return done;
 }
 

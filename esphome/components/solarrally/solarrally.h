@@ -108,7 +108,7 @@ class SolarRally final : public Component
     sensor::Sensor *energy{nullptr};
     bool fresh{false};
   };
-  /// What survives a reboot. One write per change of it.
+  /// What survives a reboot. One write per change of it; of the limit, one a minute at most.
   struct Kept {
     uint8_t mode;
     float current_limit_a;
@@ -138,6 +138,8 @@ class SolarRally final : public Component
   void drive_off_();
   void publish_();
   void keep_();
+  /// Keep the current limit, once a minute at most.
+  void keep_limit_();
   void keep_session_();
   void keep_boot_(bool clean);
   void boot_();
@@ -161,6 +163,7 @@ class SolarRally final : public Component
   float driven_duty_{-1.0f};
   bool updating_{false};
   uint64_t started_ms_{0};
+  uint64_t limit_kept_ms_{0};
   uint32_t last_publish_ms_{0};
   std::unique_ptr<logic::Station> station_;
   ESPPreferenceObject kept_;
@@ -174,7 +177,7 @@ class SolarRally final : public Component
 #endif
 #ifdef USE_SOLARRALLY_LOG
   std::string log_folder_;
-  int log_pins_[4]{-1, -1, -1, -1};
+  CardPins log_pins_;
   std::unique_ptr<FolderStorage> storage_;
 #endif
 };

@@ -3,6 +3,7 @@
 
 #include "storage.h"
 
+#include <cerrno>
 #include <cstdio>
 #include <dirent.h>
 #include <sys/stat.h>
@@ -19,8 +20,15 @@
 namespace esphome::solarrally {
 
 bool FolderStorage::ready() {
-  struct stat info {};
-  return stat(this->folder_.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+  // Reading the folder reaches the card; a mount point alone would be there without one.
+  DIR *folder = opendir(this->folder_.c_str());
+  if (folder == nullptr)
+    return this->mount_();
+  errno = 0;
+  readdir(folder);
+  const bool readable = errno == 0;
+  closedir(folder);
+  return readable || this->mount_();
 }
 
 bool FolderStorage::list(std::map<std::string, int64_t> *files) {
@@ -93,33 +101,38 @@ int64_t FolderStorage::free_bytes() {
 }
 
 #ifdef USE_ESP32
-bool mount_card(const std::string &folder, int clk_pin, int mosi_pin, int miso_pin, int cs_pin) {
+bool FolderStorage::mount_() {
   static bool bus_ready = false;
   sdmmc_host_t host = SDSPI_HOST_DEFAULT();
   if (!bus_ready) {
     spi_bus_config_t bus{};
-    bus.mosi_io_num = mosi_pin;
-    bus.miso_io_num = miso_pin;
-    bus.sclk_io_num = clk_pin;
+    bus.mosi_io_num = this->pins_.mosi;
+    bus.miso_io_num = this->pins_.miso;
+    bus.sclk_io_num = this->pins_.clk;
     bus.quadwp_io_num = -1;
     bus.quadhd_io_num = -1;
     bus.max_transfer_sz = 4000;
     bus_ready = spi_bus_initialize(static_cast<spi_host_device_t>(host.slot), &bus, SDSPI_DEFAULT_DMA) == ESP_OK;
   }
+  if (this->card_ != nullptr) {
+    // The card that was there does not answer any more.
+    esp_vfs_fat_sdcard_unmount(this->folder_.c_str(), static_cast<sdmmc_card_t *>(this->card_));
+    this->card_ = nullptr;
+  }
   sdspi_device_config_t slot = SDSPI_DEVICE_CONFIG_DEFAULT();
-  slot.gpio_cs = static_cast<gpio_num_t>(cs_pin);
+  slot.gpio_cs = static_cast<gpio_num_t>(this->pins_.cs);
   slot.host_id = static_cast<spi_host_device_t>(host.slot);
   esp_vfs_fat_sdmmc_mount_config_t mount{};
   mount.format_if_mount_failed = false;
   mount.max_files = 4;
   sdmmc_card_t *card = nullptr;
-  return bus_ready && esp_vfs_fat_sdspi_mount(folder.c_str(), &host, &slot, &mount, &card) == ESP_OK;
+  if (!bus_ready || esp_vfs_fat_sdspi_mount(this->folder_.c_str(), &host, &slot, &mount, &card) != ESP_OK)
+    return false;
+  this->card_ = card;
+  return true;
 }
 #else
-bool mount_card(const std::string &folder, int, int, int, int) {
-  struct stat info {};
-  return stat(folder.c_str(), &info) == 0;
-}
+bool FolderStorage::mount_() { return false; }
 #endif
 
 }  // namespace esphome::solarrally

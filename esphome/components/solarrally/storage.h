@@ -6,11 +6,20 @@
 
 namespace esphome::solarrally {
 
+/// The SPI pins of the card's slot; the host has none.
+struct CardPins {
+  int clk = -1;
+  int mosi = -1;
+  int miso = -1;
+  int cs = -1;
+};
+
 /// A folder, by the POSIX calls that both the ESP32's FAT and the host understand.
 class FolderStorage : public ::evstation::Storage {
  public:
-  explicit FolderStorage(std::string folder) : folder_(std::move(folder)) {}
+  explicit FolderStorage(std::string folder, const CardPins &pins = {}) : folder_(std::move(folder)), pins_(pins) {}
 
+  /// On the ESP32 this mounts the card, again when it had been pulled.
   bool ready() override;
   bool list(std::map<std::string, int64_t> *files) override;
   bool append(const std::string &name, std::string_view data) override;
@@ -21,11 +30,11 @@ class FolderStorage : public ::evstation::Storage {
 
  protected:
   std::string path_(const std::string &name) const { return this->folder_ + "/" + name; }
+  bool mount_();
   std::string folder_;
+  CardPins pins_;
+  /// The mounted card of ESP-IDF (`sdmmc_card_t`).
+  void *card_{nullptr};
 };
-
-/// Mount the SD card at `folder`; nothing on the host, where it is a directory.
-/// @return whether there is a card
-bool mount_card(const std::string &folder, int clk_pin, int mosi_pin, int miso_pin, int cs_pin);
 
 }  // namespace esphome::solarrally

@@ -30,6 +30,13 @@ TEST(Command, ARetainedOneIsStale) {
   EXPECT_STREQ(judge.judge(R"({"id":"a","command":"start"})", true, here()).error, "stale");
 }
 
+TEST(Command, ARetainedOneIsAnsweredOnceHoweverOftenTheBrokerHandsItOut) {
+  CommandJudge judge;
+  EXPECT_TRUE(judge.judge(R"({"id":"a","command":"start"})", true, here()).answer);
+  EXPECT_FALSE(judge.judge(R"({"id":"a","command":"start"})", true, here()).answer);
+  EXPECT_EQ(judge.ignored(), 1u);
+}
+
 TEST(Command, ARefusedIdIsUsedUp) {
   CommandJudge judge;
   EXPECT_STREQ(judge.judge(R"({"id":"a","command":"explode"})", false, here()).error, "unknown_command");

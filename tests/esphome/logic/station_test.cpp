@@ -400,3 +400,16 @@ TEST(Station, ASourceThatIsNotWiredIsNeverUsed) {
   world.run(10000);
   EXPECT_EQ(world.station.source(), Source::SOLAR);
 }
+
+TEST(Boot, CountsUpAndNeverComesBackToOldNumbersWhenTheFlashForgets) {
+  EXPECT_EQ(next_boot(true, 41, 7), 42u);
+  EXPECT_NE(next_boot(false, 0, 1), next_boot(false, 0, 2));
+  // A forgotten counter begins where a thousand boots have room, whatever the random number.
+  for (const uint32_t random : {0u, 1u, 0xFFFFFu, 0xFFFFFFFFu}) {
+    const uint32_t boot = next_boot(false, 0, random);
+    EXPECT_GE(boot, 0x400u);
+    EXPECT_EQ(next_boot(true, boot, 0), boot + 1);
+    EXPECT_LE(boot, 0x40000000u);
+  }
+  EXPECT_NE(next_boot(true, UINT32_MAX, 5), 0u) << "it does not run over";
+}
