@@ -27,6 +27,7 @@ from billing_service.domain.errors import StoreUnavailable
 from billing_service.services.auth import Auth, PasswordHasher
 from billing_service.services.billing import Billing
 from billing_service.services.bills import Bills
+from billing_service.services.corrections import Corrections
 from billing_service.services.ingest import Ingest
 from billing_service.services.issuing import BillingSettings, Issuer
 from billing_service.services.metering import Metering, MeteringSettings
@@ -189,11 +190,7 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Services]:
                 database.write,
                 clock,
                 bus,
-                MeteringSettings(
-                    max_gap=timedelta(seconds=settings.max_gap_s),
-                    idle=timedelta(seconds=settings.idle_time_s),
-                    tolerance=settings.tolerance,
-                ),
+                metering_settings(settings),
             ),
             news,
         )
@@ -286,6 +283,13 @@ def wire(
         billing=Billing(write, read, issuer, render),
         bills=Bills(write, read, clock, issuer, render),
         months=Months(write, read, issuer),
+        corrections=Corrections(
+            write,
+            read,
+            clock,
+            issuer,
+            Metering(write, clock, bus, metering_settings(settings)),
+        ),
         bus=bus,
         open_read=read,
         clock=clock,
@@ -313,6 +317,15 @@ def uploads(
         Ingest(database.write, clock, time_zone=settings.time_zone),
         lambda chunks, station_id, now_ms: read_log(chunks, station_id, limits, now_ms),
         stored=stored,
+    )
+
+
+def metering_settings(settings: Settings) -> MeteringSettings:
+    """Return what an installation set of metering."""
+    return MeteringSettings(
+        max_gap=timedelta(seconds=settings.max_gap_s),
+        idle=timedelta(seconds=settings.idle_time_s),
+        tolerance=settings.tolerance,
     )
 
 

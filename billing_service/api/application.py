@@ -11,6 +11,7 @@ from billing_service.api.middleware import BodyLimit, RequestContext
 from billing_service.api.routes import (
     auth,
     bills,
+    corrections,
     health,
     live,
     logs,
@@ -32,6 +33,7 @@ ROUTERS = tuple(
         tariffs,
         sessions,
         bills,
+        corrections,
         rejected,
         live,
     )

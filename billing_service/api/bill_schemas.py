@@ -6,7 +6,11 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from billing_service.api.schemas import BillOut, In, Line, Out
+from billing_service.api.schemas import BillOut, In, Line, Number, Out
+from billing_service.domain.bill import BillRecord, BillStatus
+from billing_service.domain.correction import CorrectionStatus
+from billing_service.services.corrections import CorrectionDetail
+from billing_service.services.issuing import DRAFT_NUMBER
 from billing_service.services.months import MonthDrafts, MonthIssued, Skipped
 
 Reason = Annotated[
@@ -96,3 +100,66 @@ def _skipped(skipped: Iterable[Skipped]) -> list[SkippedOut]:
         )
         for each in skipped
     ]
+
+
+# -- corrections -----------------------------------------------------------------------------------
+
+
+class DismissIn(In):
+    """Why a bill stands although readings came late."""
+
+    reason: Reason
+
+
+class CorrectionOut(Out):
+    """That readings came late for a billed session, and what was decided."""
+
+    id: str
+    session_id: str
+    bill_number: str
+    status: CorrectionStatus
+    opened_at: datetime
+    late_from: datetime
+    late_to: datetime
+    closed_at: datetime | None
+    closed_by: str
+    reason: str
+    credit_number: str | None
+    new_bill_number: str | None
+
+
+class CorrectionPage(Out):
+    """One page, and how many corrections there are in all."""
+
+    items: list[CorrectionOut]
+    total: int
+    limit: int
+    offset: int
+
+
+class CorrectionDetailOut(CorrectionOut):
+    """A correction with both bills. ``after`` is a draft while it is open."""
+
+    before: BillOut
+    after: BillOut | None
+    difference: Number | None = Field(
+        description="what the new total is above the old one"
+    )
+
+    @classmethod
+    def of(cls, detail: CorrectionDetail) -> Self:
+        """Make it of a correction with its bills."""
+        after = None
+        if detail.after is not None:
+            after = BillOut.of_record(BillRecord(bill=detail.after))
+            if detail.correction.status is CorrectionStatus.OPEN:
+                draft = {"status": BillStatus.DRAFT, "number": DRAFT_NUMBER}
+                after = after.model_copy(update=draft)
+        return cls(
+            **CorrectionOut.model_validate(detail.correction).model_dump(),
+            before=BillOut.of_record(detail.before),
+            after=after,
+            difference=None
+            if detail.after is None
+            else detail.after.total - detail.before.bill.total,
+        )

@@ -14,6 +14,7 @@ from billing_service.services.audit import Actor
 from billing_service.services.auth import Auth
 from billing_service.services.billing import Billing
 from billing_service.services.bills import Bills
+from billing_service.services.corrections import Corrections
 from billing_service.services.months import Months
 from billing_service.services.ports import Clock, LiveBus, OpenReadUnitOfWork
 from billing_service.services.sessions import Sessions
@@ -42,6 +43,7 @@ class Services:
     billing: Billing
     bills: Bills
     months: Months
+    corrections: Corrections
     bus: LiveBus
     open_read: OpenReadUnitOfWork
     clock: Clock

@@ -4,12 +4,13 @@ import asyncio
 from datetime import date
 
 from billing_service.domain.bill import Bill, BillKind, BillRecord, BillStatus
+from billing_service.domain.correction import CorrectionStatus
 from billing_service.domain.errors import Conflict, InvalidInput
 from billing_service.domain.frame import NO_BOOT, to_ms
 from billing_service.domain.session import Session, SessionFlag
 from billing_service.services.audit import Actor
 from billing_service.services.billing import chart_of
-from billing_service.services.issuing import Issuer
+from billing_service.services.issuing import EVERYTHING, Issuer, hold
 from billing_service.services.ports import (
     BillQuery,
     BillRenderer,
@@ -95,12 +96,26 @@ class Bills:
         Sessions that frames came late for are metered again. Raises NotFound, Conflict.
         """
         async with self._open_uow() as uow:
+            bill = (await uow.bills.get(number, actor.viewer)).bill
+            ids = [each.session_id for each in bill.sessions]
+            await hold(uow, [await uow.sessions.get(each, EVERYTHING) for each in ids])
             credited = await self._issuer.take_back(uow, actor, number, reason)
+            late: dict[str, tuple[int, int]] = {}
+            for each in await uow.corrections.of_bill(number):
+                late[each.session_id] = to_ms(each.late_from), to_ms(each.late_to)
+                await uow.corrections.close(
+                    each.id,
+                    CorrectionStatus.OVERTAKEN,
+                    at=self._clock(),
+                    by=actor.label,
+                    reason=reason,
+                    credit_number=credited.note.number,
+                )
             await uow.marks.add(
                 [
-                    _mark(session)
+                    _mark(session, late.get(session.id))
                     for session in credited.sessions
-                    if SessionFlag.LATE_FRAMES in session.flags
+                    if SessionFlag.LATE_FRAMES in session.flags or session.id in late
                 ]
             )
             record = await uow.bills.get(credited.note.number, actor.viewer)
@@ -108,14 +123,17 @@ class Bills:
         return record
 
 
-def _mark(session: Session) -> Mark:
-    """Have metering look at a session again, from its first frame."""
+def _mark(session: Session, late: tuple[int, int] | None) -> Mark:
+    """Have metering look at a session again, and at what came late."""
     inferred = SessionFlag.INFERRED in session.flags
+    first = to_ms(session.started_at)
+    last = to_ms(session.last_frame_at or session.started_at)
+    late = late or (first, last)
     return Mark(
         station_id=session.station_id,
         session=None if inferred else session.station_session,
         boot=NO_BOOT,
         seq=0,
-        from_ms=to_ms(session.started_at),
-        to_ms=to_ms(session.last_frame_at or session.started_at),
+        from_ms=min(first, late[0]),
+        to_ms=max(last, late[1]),
     )

@@ -120,7 +120,10 @@ class Issuer:
     async def take_back(
         self, uow: UnitOfWork, author: Author, number: str, reason: str
     ) -> Credited:
-        """Issue a bill's credit note and free its sessions. Raises NotFound, Conflict."""
+        """Issue a bill's credit note and free its sessions. Raises NotFound, Conflict.
+
+        The caller holds their stations, and decides on open corrections of the bill.
+        """
         record = await uow.bills.get(number, EVERYTHING)
         if record.credited_by is not None:
             raise Conflict(

@@ -16,13 +16,23 @@ import structlog
 
 from billing_service.domain.cdr import Cdr
 from billing_service.domain.clock import next_boundary
-from billing_service.domain.frame import EventType, Frame, SessionEvent, from_ms, to_ms
+from billing_service.domain.correction import Correction, CorrectionStatus
+from billing_service.domain.errors import SessionBilled
+from billing_service.domain.frame import (
+    NO_BOOT,
+    EventType,
+    Frame,
+    SessionEvent,
+    from_ms,
+    to_ms,
+)
 from billing_service.domain.metering import (
     CHARGING_FROM_MW,
     Metered,
     MeteringRules,
     SessionMeter,
 )
+from billing_service.domain.period import ChargingPeriod
 from billing_service.domain.rating import rate
 from billing_service.domain.session import Session, SessionFlag, SessionStatus
 from billing_service.domain.tariff import Tariff
@@ -77,6 +87,38 @@ class _Outcome:
     session: Session
     metered: Metered | None
     new: list[Frame]
+
+
+@dataclass(frozen=True, slots=True)
+class _Folded:
+    """What a named session's frames and events say; nothing of it is stored yet."""
+
+    session: Session
+    metered: Metered
+    meter: SessionMeter
+    frames: list[Frame]
+
+
+@dataclass(frozen=True, slots=True)
+class _New:
+    """What has come of a session: its lowest (boot, seq) and the time it covers, ms."""
+
+    lowest: tuple[int, int]
+    from_ms: int
+    to_ms: int
+
+    @classmethod
+    def of(cls, mark: Mark) -> _New:
+        """Take it from a mark."""
+        return cls((mark.boot, mark.seq), mark.from_ms, mark.to_ms)
+
+    def joined(self, other: _New) -> _New:
+        """Return both in one."""
+        return _New(
+            min(self.lowest, other.lowest),
+            min(self.from_ms, other.from_ms),
+            max(self.to_ms, other.to_ms),
+        )
 
 
 class Metering:
@@ -151,14 +193,14 @@ class Metering:
     async def _sessions(
         self, uow: UnitOfWork, station: Station, marks: Sequence[Mark]
     ) -> list[_Outcome]:
-        named: dict[str, tuple[int, int]] = {}
+        named: dict[str, _New] = {}
         for mark in marks:
             if mark.session:
-                key = (mark.boot, mark.seq)
-                named[mark.session] = min(key, named.get(mark.session, key))
+                new = _New.of(mark)
+                before = named.get(mark.session)
+                named[mark.session] = new if before is None else before.joined(new)
         outcomes = [
-            await self._named(uow, station, name, lowest)
-            for name, lowest in named.items()
+            await self._named(uow, station, name, new) for name, new in named.items()
         ]
         if unnamed := [mark for mark in marks if mark.session is None]:
             outcomes += await self._inferred(uow, station, unnamed)
@@ -181,39 +223,54 @@ class Metering:
         uow: UnitOfWork,
         station: Station,
         name: str,
-        lowest: tuple[int, int] | None,
+        new: _New | None,
     ) -> _Outcome:
-        """Bring a session that the station named up to date; ``lowest`` is its first new frame."""
+        """Bring a session that the station named up to date; ``new`` says what has come of it."""
         events = await uow.events.of_session(station.id, name)
         started = _start_of(events)
         ended = _end_of(events)
         session = await uow.sessions.named(station.id, name)
         if session is not None and session.settled:
-            return await self._settled(uow, session)
+            return await self._settled(uow, station, session, new)
         if session is None:
             session = await self._new(uow, station, name, started)
         session = await self._with_tariff(uow, session)
         running = self._running.get(session.id)
-        if not _can_go_on(running, session, lowest, ended):
+        if not _can_go_on(running, session, new, ended):
             running = None
+        folded = await self._fold(uow, station, session, events, running)
+        await self._save(uow, folded.session, folded.metered, folded.meter)
+        return _Outcome(folded.session, folded.metered, folded.frames)
+
+    async def _fold(
+        self,
+        uow: UnitOfWork,
+        station: Station,
+        session: Session,
+        events: Sequence[SessionEvent],
+        running: _Running | None,
+    ) -> _Folded:
+        """Fold a named session's frames, from the first or on from where it runs; store nothing."""
+        started, ended = _start_of(events), _end_of(events)
         meter = (
             running.meter if running else SessionMeter(self._rules(station, session))
         )
         if running is None and started is not None:
             meter.open_with(started)
-        new: list[Frame] = []
+        frames: list[Frame] = []
         async for frame in uow.frames.of_session(
-            station.id, name, after=meter.last_key if running else None
+            station.id,
+            session.station_session,
+            after=meter.last_key if running else None,
         ):
             meter.add(frame)
-            new.append(frame)
+            frames.append(frame)
         if ended is not None:
             meter.close_with(ended)
         metered = meter.result()
         session = _with_metered(session, metered, started, events)
         session = await self._with_end(uow, session, meter, ended)
-        await self._save(uow, session, metered, meter)
-        return _Outcome(session, metered, new)
+        return _Folded(session, metered, meter, frames)
 
     async def _with_end(
         self,
@@ -238,13 +295,88 @@ class Metering:
         status = SessionStatus.ACTIVE if session.frames else SessionStatus.PENDING
         return replace(session, status=status, ended_at=None, end_reason=None)
 
-    async def _settled(self, uow: UnitOfWork, session: Session) -> _Outcome:
-        """Leave a settled session as it is; say that something came late."""
-        if SessionFlag.LATE_FRAMES not in session.flags:
+    # -- sessions that are settled -----------------------------------------------------------------
+
+    async def meter_again(
+        self, uow: UnitOfWork, session: Session, late: tuple[int, int]
+    ) -> None:
+        """Meter a session that is no longer settled, in the transaction at hand.
+
+        ``late`` is the time (ms) that what came late covers. The caller holds the station.
+        """
+        station = await uow.stations.get(session.station_id)
+        assert station is not None
+        try:
+            if SessionFlag.INFERRED in session.flags:
+                await self._inferred(uow, station, [_mark(station.id, late)])
+            else:
+                await self._named(uow, station, session.station_session, None)
+        finally:
+            # The transaction may yet be undone.
+            self._running.clear()
+
+    async def _settled(
+        self, uow: UnitOfWork, station: Station, session: Session, new: _New | None
+    ) -> _Outcome:
+        """Leave a settled session as it is; say that something came late.
+
+        Where that would change a bill, a correction is opened, or an open one widened.
+        """
+        if new is not None and SessionFlag.LATE_FRAMES not in session.flags:
             log.warning("late_frames", session_id=session.id, bill_id=session.bill_id)
             session = replace(session, flags=session.flags | {SessionFlag.LATE_FRAMES})
             await uow.sessions.save(session)
+        # What is past its retention cannot be metered anew: there is nothing to propose.
+        if session.bill_id is None or SessionFlag.FRAMES_DROPPED in session.flags:
+            return _Outcome(session, None, [])
+        late = (
+            (to_ms(session.started_at), to_ms(session.ended_at or session.started_at))
+            if new is None
+            else (new.from_ms, new.to_ms)
+        )
+        known = await uow.corrections.of_bill(session.bill_id)
+        own = [each for each in known if each.session_id == session.id]
+        if any(each.status is CorrectionStatus.OPEN for each in own):
+            await uow.corrections.widen(session.id, late)
+        elif (new is not None or not own) and await self._differs(
+            uow, station, session
+        ):
+            await self._open_correction(uow, session, late)
         return _Outcome(session, None, [])
+
+    async def _differs(
+        self, uow: UnitOfWork, station: Station, session: Session
+    ) -> bool:
+        """Return whether a billed session would come out otherwise if it were metered anew."""
+        if SessionFlag.INFERRED in session.flags:
+            return True
+        events = await uow.events.of_session(station.id, session.station_session)
+        folded = await self._fold(uow, station, session, events, None)
+        periods = await uow.sessions.periods(session.id)
+        return _billable(folded.session, folded.metered.periods) != _billable(
+            session, periods
+        )
+
+    async def _open_correction(
+        self, uow: UnitOfWork, session: Session, late: tuple[int, int]
+    ) -> None:
+        assert session.bill_id is not None
+        correction = Correction(
+            id=str(uuid4()),
+            session_id=session.id,
+            bill_number=session.bill_id,
+            opened_at=self._clock(),
+            late_from=from_ms(late[0]),
+            late_to=from_ms(late[1]),
+        )
+        await uow.corrections.open(correction)
+        await uow.audit.add(
+            at=self._clock(),
+            actor="metering",
+            action="correction.open",
+            subject=f"correction:{correction.id}",
+            after={"session_id": session.id, "bill": session.bill_id},
+        )
 
     # -- stations that name no sessions ------------------------------------------------------------
 
@@ -253,8 +385,10 @@ class Metering:
     ) -> list[_Outcome]:
         """Find sessions by their power: open when it flows, ended when none has for the idle time."""
         idle_ms = round(self._settings.idle.total_seconds() * 1000)
-        low = min(mark.from_ms for mark in marks) - idle_ms
-        high = max(mark.to_ms for mark in marks) + idle_ms
+        new = _New.of(marks[0])
+        for mark in marks[1:]:
+            new = new.joined(_New.of(mark))
+        low, high = new.from_ms - idle_ms, new.to_ms + idle_ms
         spans: list[list[int]] = []
         async for frame in uow.frames.unnamed(station.id, low, high):
             if frame.power_mw < CHARGING_FROM_MW:
@@ -272,6 +406,8 @@ class Metering:
             for session in await uow.sessions.inferred_near(
                 station.id, start - idle_ms, end + idle_ms
             ):
+                if session.status is SessionStatus.INVALID:
+                    continue
                 last_ms = await self._last_power_ms(uow, session)
                 if (
                     start - last_ms <= idle_ms
@@ -280,7 +416,7 @@ class Metering:
                     near.append(session)
                     touched.add(session.id)
             outcomes.append(
-                await self._span(uow, station, near, (start, end), heard_ms)
+                await self._span(uow, station, near, (start, end), heard_ms, new)
             )
         for session in await uow.sessions.open_at(station.id):
             # Frames that are no part of what runs may end it.
@@ -291,7 +427,7 @@ class Metering:
                 )
                 if heard_ms > span[1] + idle_ms:
                     outcomes.append(
-                        await self._span(uow, station, [session], span, heard_ms)
+                        await self._span(uow, station, [session], span, heard_ms, new)
                     )
         return outcomes
 
@@ -314,18 +450,19 @@ class Metering:
         near: Sequence[Session],
         span: tuple[int, int],
         heard_ms: int,
+        new: _New,
     ) -> _Outcome:
         """Make one session of a stretch of power and the sessions it touches."""
         settled = [session for session in near if session.settled]
         if settled:
-            return await self._settled(uow, settled[0])
+            return await self._settled(uow, station, settled[0], new)
         start, end = span
         for session in near:
             start = min(start, to_ms(session.started_at))
             end = max(end, await self._last_power_ms(uow, session))
         for merged in near[1:]:
             self._running.pop(merged.id, None)
-            await uow.sessions.delete(merged.id)
+            await _merge(uow, merged)
         session = (
             near[0] if near else await self._new(uow, station, f"power-{start}", None)
         )
@@ -339,7 +476,7 @@ class Metering:
         meter = (
             running.meter if running else SessionMeter(self._rules(station, session))
         )
-        new: list[Frame] = []
+        frames: list[Frame] = []
         idle_ms = round(self._settings.idle.total_seconds() * 1000)
         until = end + round(self._settings.max_gap.total_seconds() * 1000)
         last_ms = meter.last_ms
@@ -347,7 +484,7 @@ class Metering:
             station.id, start if last_ms is None else last_ms + 1, until
         ):
             meter.add(frame)
-            new.append(frame)
+            frames.append(frame)
         metered = meter.result()
         session = _with_metered(session, metered, None, [])
         session = replace(
@@ -361,7 +498,7 @@ class Metering:
                     session, status=SessionStatus.ACTIVE, ended_at=None, end_reason=None
                 )
         await self._save(uow, session, metered, meter)
-        return _Outcome(session, metered, new)
+        return _Outcome(session, metered, frames)
 
     # -- parts ------------------------------------------------------------------------------------
 
@@ -483,14 +620,51 @@ def _thresholds(tariff: Tariff | None) -> tuple[tuple[int, ...], tuple[int, ...]
 def _can_go_on(
     running: _Running | None,
     session: Session,
-    lowest: tuple[int, int] | None,
+    new: _New | None,
     ended: SessionEvent | None,
 ) -> bool:
     """Return whether the fold kept in memory is the stored one and all that is new comes after."""
     if running is None or ended is not None or running.meter.frames != session.frames:
         return False
     last = running.meter.last_key
-    return lowest is None or (last is not None and lowest > last)
+    return new is None or (last is not None and new.lowest > last)
+
+
+def _mark(station_id: str, late: tuple[int, int]) -> Mark:
+    """Return the mark of frames that name no session."""
+    from_ms_, to_ms_ = late
+    return Mark(
+        station_id=station_id,
+        session=None,
+        boot=NO_BOOT,
+        seq=0,
+        from_ms=from_ms_,
+        to_ms=to_ms_,
+    )
+
+
+def _billable(session: Session, periods: Iterable[ChargingPeriod]) -> object:
+    """Return what a bill would rest on."""
+    return session.started_at, session.ended_at, session.status, tuple(periods)
+
+
+async def _merge(uow: UnitOfWork, session: Session) -> None:
+    """Let a session go that turned out to be part of another one."""
+    try:
+        await uow.sessions.delete(session.id)
+    except SessionBilled:
+        # A bill that was taken back rests on it: it stays, empty.
+        await uow.sessions.save_periods(session.id, [])
+        await uow.sessions.save(
+            replace(
+                session,
+                status=SessionStatus.INVALID,
+                solar_wh=Decimal(0),
+                grid_wh=Decimal(0),
+                integrated_wh=Decimal(0),
+                estimated_wh=Decimal(0),
+            )
+        )
 
 
 def _start_of(events: Iterable[SessionEvent]) -> SessionEvent | None:

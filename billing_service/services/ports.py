@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from billing_service.domain.bill import Bill, BillKind, BillRecord, BillStatus
 from billing_service.domain.cdr import Cdr
+from billing_service.domain.correction import Correction, CorrectionStatus
 from billing_service.domain.frame import Frame, SessionEvent
 from billing_service.domain.period import ChargingPeriod
 from billing_service.domain.session import Session, SessionStatus
@@ -391,6 +392,40 @@ class Bills(Protocol):
         """Return the CDR the session's bill rests on."""
 
 
+class Corrections(Protocol):
+    """Billed sessions that would come out otherwise by what came late."""
+
+    async def open(self, correction: Correction) -> None:
+        """Store a new one; a session has one open correction at most."""
+
+    async def widen(self, session_id: str, late: tuple[int, int]) -> None:
+        """Note that the session's open correction covers more time, ms."""
+
+    async def get(self, correction_id: str) -> Correction:
+        """Return one. Raises NotFound."""
+
+    async def of_bill(self, number: str) -> list[Correction]:
+        """Return those of a bill, oldest first."""
+
+    async def page(
+        self, status: CorrectionStatus | None, *, limit: int, offset: int
+    ) -> Page[Correction]:
+        """Return one page, newest first."""
+
+    async def close(
+        self,
+        correction_id: str,
+        status: CorrectionStatus,
+        *,
+        at: datetime,
+        by: str,
+        reason: str = "",
+        credit_number: str | None = None,
+        new_bill_number: str | None = None,
+    ) -> bool:
+        """Say what has become of an open one; False when it is open no more."""
+
+
 class Users(Protocol):
     """People who sign in."""
 
@@ -482,6 +517,10 @@ class ReadUnitOfWork(Protocol):
     @property
     def bills(self) -> Bills:
         """See ``Bills``."""
+
+    @property
+    def corrections(self) -> Corrections:
+        """See ``Corrections``."""
 
     @property
     def users(self) -> Users:

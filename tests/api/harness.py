@@ -118,11 +118,8 @@ class Api:
 
     async def charge(self, session: str = "1-1", *, ended: bool = True) -> Session:
         """Let the station charge an hour of 3.6 kW, the second half hour from the grid."""
-        frames = [_frame(minute, session) for minute in range(61)]
-        started = SessionEvent(
-            station_id=STATION, type=EventType.PLUGGED, at_ms=T0_MS, session=session
-        )
-        await self.site.receive(frames, [started])
+        frames = [frame(minute, session) for minute in range(61)]
+        await self.site.receive(frames, [self.plugged(session)])
         if ended:
             await self.end(session)
         async with self.site.database.read() as read:
@@ -130,9 +127,16 @@ class Api:
         assert stored is not None
         return stored
 
+    @staticmethod
+    def plugged(session: str) -> SessionEvent:
+        """Return the event that begins a session."""
+        return SessionEvent(
+            station_id=STATION, type=EventType.PLUGGED, at_ms=T0_MS, session=session
+        )
+
     async def charge_on(self, session: str) -> None:
         """Let the station send one more minute of what is under way."""
-        await self.site.receive([_frame(61, session)])
+        await self.site.receive([frame(61, session)])
 
     async def end(self, session: str, minute: int = 60) -> None:
         """Unplug."""
@@ -303,7 +307,8 @@ def at(minutes: float) -> datetime:
     return T0 + timedelta(minutes=minutes)
 
 
-def _frame(minute: int, session: str) -> Frame:
+def frame(minute: int, session: str) -> Frame:
+    """Make the frame of a minute of an hour's charging, the second half from the grid."""
     solar = 30_000 * 60 * min(minute, 30) // 30
     grid = 30_000 * 60 * max(0, minute - 30) // 30
     return Frame(

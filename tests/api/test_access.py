@@ -7,7 +7,9 @@ import pytest
 from fastapi.routing import APIRoute
 
 from billing_service.api.application import ROUTERS, create_api
+from billing_service.domain.correction import Correction
 from tests.api.harness import PASSWORD, Api, code, problem, tariff_json
+from tests.services.site import T0
 
 OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("POST", "/auth/token")}
 
@@ -26,6 +28,10 @@ ADMINS_ONLY = {
     ("POST", "/bills/{number}/paid"),
     ("POST", "/bills/{number}/credit"),
     ("POST", "/bills/months/{month}"),
+    ("GET", "/corrections/"),
+    ("GET", "/corrections/{correction_id}"),
+    ("POST", "/corrections/{correction_id}/confirm"),
+    ("POST", "/corrections/{correction_id}/dismiss"),
 }
 
 BODIES = {
@@ -44,7 +50,10 @@ BODIES = {
     ("POST", "/bills/{number}/paid"): {},
     ("POST", "/bills/{number}/credit"): {"reason": "wrong tariff"},
     ("POST", "/bills/months/{month}"): {},
+    ("POST", "/corrections/{correction_id}/dismiss"): {"reason": "too little"},
 }
+
+CORRECTION = "late"
 
 
 def routes() -> Iterator[tuple[str, str]]:
@@ -61,12 +70,25 @@ ROUTES = sorted(routes())
 
 async def _session(api: Api, path: str) -> str:
     """Return the driver's session, where the path has one."""
-    if "{session_id}" not in path and "{number}" not in path:
+    if not re.search(r"\{(session_id|number|correction_id)\}", path):
         return ""
     session = await api.charge()
     await api.assign(session.id, "driver")
-    if "{number}" in path:
+    if "{session_id}" not in path:
         await api.request("admin", "POST", f"/sessions/{session.id}/bill")
+    if "{correction_id}" in path:
+        async with api.site.database.write() as uow:
+            await uow.corrections.open(
+                Correction(
+                    id=CORRECTION,
+                    session_id=session.id,
+                    bill_number="SR-2026-000001",
+                    opened_at=T0,
+                    late_from=T0,
+                    late_to=T0,
+                )
+            )
+            await uow.commit()
     return session.id
 
 
@@ -80,6 +102,7 @@ async def _call(
         tariff_id="home",
         number="SR-2026-000001",
         month="2026-10",
+        correction_id=CORRECTION,
     )
     body = BODIES.get((method, path))
     answer = await api.request(name, method, filled, json=body)

@@ -21,6 +21,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from billing_service.adapters.db.repositories.audit import AuditRepository
 from billing_service.adapters.db.repositories.bills import BillRepository
+from billing_service.adapters.db.repositories.corrections import (
+    CorrectionRepository,
+)
 from billing_service.adapters.db.repositories.frames import FrameRepository
 from billing_service.adapters.db.repositories.history import HistoryRepository
 from billing_service.adapters.db.repositories.marks import MarkRepository
@@ -131,6 +134,7 @@ class SqlReadUnitOfWork:
         self.sessions = SessionRepository(connection)
         self.tariffs = TariffRepository(connection, clock)
         self.bills = BillRepository(connection, clock)
+        self.corrections = CorrectionRepository(connection)
         self.users = UserRepository(connection)
         self.audit = AuditRepository(connection)
         self.sign_ins = SignInRepository(connection)

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.types import BigInteger
 
@@ -360,6 +361,49 @@ cdrs = Table(
     Column("document", Text, nullable=False),
 )
 
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("session_id", Text, ForeignKey("sessions.id"), nullable=False),
+    Column("bill_number", Text, ForeignKey("bills.number"), nullable=False),
+    Column("status", Text, nullable=False),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("late_from", UtcDateTime, nullable=False),
+    Column("late_to", UtcDateTime, nullable=False),
+    Column("closed_at", UtcDateTime),
+    Column("closed_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("credit_number", Text, ForeignKey("bills.number")),
+    Column("new_bill_number", Text, ForeignKey("bills.number")),
+    CheckConstraint(
+        "status IN ('open', 'confirmed', 'dismissed', 'overtaken')", name="status"
+    ),
+    Index("ix_corrections_bill_number", "bill_number"),
+    Index("ix_corrections_status_opened_at", "status", "opened_at"),
+    # A session has one open correction at most.
+    Index(
+        "uq_corrections_open",
+        "session_id",
+        unique=True,
+        sqlite_where=text("status = 'open'"),
+        postgresql_where=text("status = 'open'"),
+    ),
+)
+
+bill_evidence = Table(
+    "bill_evidence",
+    metadata,
+    # What a bill rests on, as text: its SHA-256 stands on the bill, and in a chain.
+    Column("bill_number", Text, ForeignKey("bills.number"), primary_key=True),
+    Column("ordinal", Integer, nullable=False, unique=True),
+    Column("sha256", Text, nullable=False, unique=True),
+    Column("previous", Text, nullable=False),
+    Column("link", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
 audit_log = Table(
     "audit_log",
     metadata,
@@ -378,6 +422,7 @@ IMMUTABLE = (
     "cdrs",
     "bill_payments",
     "bill_credits",
+    "bill_evidence",
     "tariffs",
     "audit_log",
     "frame_evidence",
