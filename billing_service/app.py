@@ -13,13 +13,14 @@ from fastapi import FastAPI
 
 from billing_service.adapters.db import Database, migrate
 from billing_service.adapters.db.migrate import current, head
+from billing_service.adapters.keys import KeyRing
 from billing_service.adapters.live import InProcessLiveBus
 from billing_service.adapters.mqtt import Broker, MqttCommands, MqttIngest
 from billing_service.adapters.ocpi import tariff_from_dict, tariff_to_dict
 from billing_service.adapters.offline_log import LogLimits, read_log
 from billing_service.adapters.passwords import Argon2Passwords
 from billing_service.adapters.pdf import PdfBillRenderer
-from billing_service.adapters.tokens import JwtSigner, signing_key
+from billing_service.adapters.tokens import JwtSigner
 from billing_service.api.application import create_api
 from billing_service.api.deps import Services
 from billing_service.domain.bill import Party
@@ -39,6 +40,7 @@ from billing_service.services.ports import (
     LiveBus,
 )
 from billing_service.services.retention import Maintenance
+from billing_service.services.service_tokens import ServiceTokens
 from billing_service.services.sessions import Sessions
 from billing_service.services.stations import Stations
 from billing_service.services.tariffs import Tariffs
@@ -271,11 +273,12 @@ def wire(
     ``stored`` is called when the API stored frames, so that they are metered at once.
     """
     write, read = database.write, database.read
-    signer = JwtSigner(signing_key(settings.signing_key_file))
+    signer = JwtSigner(KeyRing(settings.signing_keys_file, clock))
     issuer = Issuer(clock, billing_settings(settings))
     return Services(
         auth=Auth(write, read, clock, passwords, signer),
         users=Users(write, read, clock, passwords),
+        service_tokens=ServiceTokens(write, read, clock),
         stations=Stations(write, read, clock, time_zone=settings.time_zone),
         uploads=uploads(settings, clock, database, stored=stored),
         tariffs=Tariffs(write, read, clock, currency=settings.currency),

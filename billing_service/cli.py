@@ -19,6 +19,7 @@ from billing_service import app as service
 from billing_service import cli_database, cli_stations
 from billing_service.adapters.db import migrate as migrate_database
 from billing_service.adapters.db.migrate import current
+from billing_service.adapters.keys import KeyRing, KeyUnusable
 from billing_service.adapters.ocpi import tariff_from_dict, tariff_to_dict
 from billing_service.adapters.passwords import Argon2Passwords
 from billing_service.adapters.rate_command import RateRefused, rate_files
@@ -44,7 +45,9 @@ app = typer.Typer(
 )
 users = typer.Typer(help="People who sign in.", no_args_is_help=True)
 tariffs = typer.Typer(help="What charging costs.", no_args_is_help=True)
+keys = typer.Typer(help="Keys that sign access tokens.", no_args_is_help=True)
 app.add_typer(users, name="user")
+app.add_typer(keys, name="key")
 app.add_typer(tariffs, name="tariff")
 bills = typer.Typer(help="Bills.", no_args_is_help=True)
 app.add_typer(bills, name="bill")
@@ -287,6 +290,27 @@ def bill_month(
             )
 
     _run(work())
+
+
+@keys.command("rotate")
+def key_rotate(
+    drop_old: Annotated[
+        bool,
+        typer.Option(
+            help="Void all access tokens now: the old key may have leaked. "
+            "Programs get new ones with their refresh tokens."
+        ),
+    ] = False,
+) -> None:
+    """Sign access tokens with a new key; the running service takes it up by itself."""
+    settings = _settings()
+    try:
+        kid = KeyRing(settings.signing_keys_file, service.utc_now).rotate(
+            drop_old=drop_old
+        )
+    except KeyUnusable as error:
+        _fail(1, str(error))
+    typer.echo(f"Access tokens are signed with key {kid} from now on.")
 
 
 # -- parts -----------------------------------------------------------------------------------------

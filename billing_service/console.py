@@ -9,8 +9,8 @@ import typer
 from billing_service import app as service
 from billing_service.adapters.db.backup import BackupRefused
 from billing_service.adapters.db.migrate import MigrationFailed
+from billing_service.adapters.keys import KeyUnusable
 from billing_service.adapters.mqtt.access import AccessFilesUnusable
-from billing_service.adapters.tokens import KeyUnusable
 from billing_service.domain.errors import DomainError, InvalidInput, TariffInvalid
 from billing_service.settings import Settings, SettingsInvalid, load_settings
 

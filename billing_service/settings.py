@@ -161,9 +161,9 @@ class Settings(BaseSettings):
         )
 
     @property
-    def signing_key_file(self) -> Path:
-        """Where the key that signs tokens is kept."""
-        return self.data_dir / "signing.key"
+    def signing_keys_file(self) -> Path:
+        """Where the keys that sign tokens are kept."""
+        return self.data_dir / "signing.keys"
 
     def read_mqtt_password(self) -> str | None:
         """Return the broker's password. Raises SettingsInvalid when its file cannot be read."""

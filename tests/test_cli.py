@@ -85,6 +85,21 @@ def test_setting_a_password() -> None:
     ]
 
 
+def test_rotating_the_signing_key(tmp_path: Path) -> None:
+    """A new one each time, said by its name; a file that others can read is refused."""
+    first, second = solarrally("key", "rotate"), solarrally("key", "rotate")
+    assert first.exit_code == second.exit_code == 0
+    assert first.stdout != second.stdout
+    file = tmp_path / "data" / "signing.keys"
+    kept = len(file.read_text().splitlines())
+    assert kept == 3
+    assert solarrally("key", "rotate", "--drop-old").exit_code == 0
+    assert len(file.read_text().splitlines()) == 1
+    file.chmod(0o644)
+    (line,) = refused(1, "key", "rotate")
+    assert "chmod 600" in line
+
+
 def test_tariffs_are_set_and_shown() -> None:
     """The same file again changes nothing; a changed one is the next version."""
     file = Path("tariff.json")

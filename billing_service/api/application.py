@@ -16,6 +16,7 @@ from billing_service.api.routes import (
     live,
     logs,
     rejected,
+    service_tokens,
     sessions,
     stations,
     tariffs,
@@ -27,6 +28,7 @@ ROUTERS = tuple(
     for module in (
         health,
         auth,
+        service_tokens,
         users,
         stations,
         logs,

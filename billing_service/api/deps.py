@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query, Request
+from fastapi.routing import APIRoute
 from fastapi.security import OAuth2PasswordBearer
 from starlette.requests import HTTPConnection
 
@@ -17,6 +18,7 @@ from billing_service.services.bills import Bills
 from billing_service.services.corrections import Corrections
 from billing_service.services.months import Months
 from billing_service.services.ports import Clock, LiveBus, OpenReadUnitOfWork
+from billing_service.services.service_tokens import SCOPES, ServiceTokens
 from billing_service.services.sessions import Sessions
 from billing_service.services.stations import Stations
 from billing_service.services.tariffs import Tariffs
@@ -36,6 +38,7 @@ class Services:
 
     auth: Auth
     users: Users
+    service_tokens: ServiceTokens
     stations: Stations
     uploads: LogUploads
     tariffs: Tariffs
@@ -61,7 +64,11 @@ def get_services(connection: HTTPConnection) -> Services:
 
 ServicesDep = Annotated[Services, Depends(get_services)]
 
-_bearer = OAuth2PasswordBearer(tokenUrl="auth/token", auto_error=False)
+SCOPE_KEY = "x-service-token-scope"
+
+_bearer = OAuth2PasswordBearer(
+    tokenUrl="auth/token", refreshUrl="auth/token", auto_error=False
+)
 
 
 def address_of(connection: HTTPConnection) -> str:
@@ -74,10 +81,43 @@ async def signed_in(
     services: ServicesDep,
     token: Annotated[str | None, Depends(_bearer)],
 ) -> Actor:
-    """Return who asks. Raises NotSignedIn."""
+    """Return who asks. Raises NotSignedIn, and NotAllowed for a service token without scope."""
     if not token:
         raise NotSignedIn("Sign in first.")
-    return (await services.auth.recognise(token, address_of(request))).actor
+    actor = (await services.auth.recognise(token, address_of(request))).actor
+    check_scope(actor, scope_of(request.scope.get("route"), request.method))
+    return actor
+
+
+def scope_of(route: object, method: str) -> str | None:
+    """Return what a service token needs for a route; None: no service token may use it.
+
+    A route names its scope with ``scope``, below. Otherwise reading needs the scope of the
+    route's tag, and anything else is for people only: a new route is closed until it is opened.
+    """
+    if not isinstance(route, APIRoute):
+        return None
+    named = (route.openapi_extra or {}).get(SCOPE_KEY)
+    if named is not None:
+        return str(named)
+    by_tag = f"{route.tags[0]}:read" if route.tags else ""
+    return by_tag if method == "GET" and by_tag in SCOPES else None
+
+
+def scope(name: str) -> dict[str, Any]:
+    """Return the ``openapi_extra`` of a route that service tokens with a scope may use."""
+    assert name in SCOPES
+    return {SCOPE_KEY: name}
+
+
+def check_scope(actor: Actor, needed: str | None) -> None:
+    """Raise NotAllowed for a service token that lacks what is needed."""
+    if actor.scopes is None:
+        return
+    if needed is None:
+        raise NotAllowed("Service tokens may not do this.")
+    if needed not in actor.scopes:
+        raise NotAllowed(f"The service token lacks the scope {needed}.")
 
 
 CurrentActor = Annotated[Actor, Depends(signed_in)]
@@ -93,6 +133,7 @@ async def admin(actor: CurrentActor) -> Actor:
 AdminActor = Annotated[Actor, Depends(admin)]
 
 _ID = "^[A-Za-z0-9_.-]{1,64}$"
+ServiceTokenId = Annotated[str, Path(pattern=_ID)]
 SessionId = Annotated[str, Path(pattern=_ID)]
 UserId = Annotated[str, Path(pattern=_ID)]
 StationId = Annotated[str, Path(pattern="^[a-z0-9_-]{1,32}$")]

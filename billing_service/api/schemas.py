@@ -4,7 +4,14 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, SecretStr
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+)
 
 from billing_service.domain.bill import Bill, BillKind, BillRecord, BillStatus
 from billing_service.domain.cdr import Cdr, Limit
@@ -14,7 +21,7 @@ from billing_service.domain.session import Session, SessionFlag, SessionStatus
 from billing_service.domain.tariff import Dimension
 from billing_service.domain.timeline import wh
 from billing_service.services.billing import SessionBill
-from billing_service.services.ports import Role
+from billing_service.services.ports import Role, ServiceToken
 from billing_service.services.sessions import SessionDetail
 
 Number = Annotated[
@@ -43,11 +50,63 @@ class Out(BaseModel):
 
 
 class TokenOut(Out):
-    """An access token (RFC 6749, 5.1)."""
+    """An access token (RFC 6749, 5.1), and what the next one is asked for with, once."""
 
     access_token: str
     token_type: Literal["bearer"] = "bearer"  # noqa: S105 -- its kind, not its value
     expires_in: int = Field(description="seconds")
+    refresh_token: str
+
+
+class SignInOut(Out):
+    """Where a user is signed in."""
+
+    id: str
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    address: str
+    client: str
+    current: bool = Field(description="this is the one that asks")
+
+
+class ServiceTokenIn(In):
+    """A new service token; without ``expires_at`` it holds until it is revoked."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100, pattern=_LINE)]
+    scopes: Annotated[list[str], Field(min_length=1, max_length=20)]
+    expires_at: AwareDatetime | None = None
+
+
+class ServiceTokenOut(Out):
+    """A service token, without its secret."""
+
+    id: str
+    user_id: str
+    name: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+    @classmethod
+    def fields(cls, token: ServiceToken) -> dict[str, Any]:
+        """Return what is shown of a token."""
+        return {
+            "id": token.id,
+            "user_id": token.user_id,
+            "name": token.name,
+            "scopes": sorted(token.scopes),
+            "created_at": token.created_at,
+            "expires_at": token.expires_at,
+            "last_used_at": token.last_used_at,
+        }
+
+
+class NewServiceTokenOut(ServiceTokenOut):
+    """A service token that was just made: the only time that its secret is shown."""
+
+    token: str
 
 
 class UserOut(Out):

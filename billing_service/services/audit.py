@@ -9,12 +9,19 @@ from billing_service.services.ports import Role, User, Viewer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who asks for something to be done. ``address`` is the network address it came from."""
+    """Who asks for something to be done. ``address`` is the network address it came from.
+
+    A person by a sign-in (``grant_id``), or a program by a service token, whose ``scopes`` are
+    all it may do; None: whatever the role allows.
+    """
 
     user_id: str
     name: str
     role: Role
     address: str | None = None
+    grant_id: str | None = None
+    service_token_id: str | None = None
+    scopes: frozenset[str] | None = None
 
     @property
     def viewer(self) -> Viewer:
@@ -24,7 +31,10 @@ class Actor:
     @property
     def label(self) -> str:
         """How the audit log names them: the id stays when the name changes."""
-        return f"user:{self.user_id} ({self.name})"
+        person = f"user:{self.user_id} ({self.name})"
+        if self.service_token_id is None:
+            return person
+        return f"service-token:{self.service_token_id} of {person}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,22 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Protocol
 from uuid import uuid4
 
-from billing_service.domain.errors import NotSignedIn, TooManyAttempts
+from billing_service.domain.errors import NotFound, NotSignedIn, TooManyAttempts
+from billing_service.services import grants, service_tokens
 from billing_service.services.audit import Actor
 from billing_service.services.ports import (
     Attempts,
     Clock,
+    Grant,
     OpenReadUnitOfWork,
     OpenUnitOfWork,
     User,
 )
 
 ACCESS_TOKEN_LASTS = timedelta(minutes=15)
+
+USE_NOTED_EVERY = timedelta(minutes=1)
+"""How often it is noted that a service token was used: not at each request."""
 
 ATTEMPTS_WITHIN = timedelta(minutes=15)
 ATTEMPTS_PER_ACCOUNT = 10
@@ -45,6 +50,7 @@ class Claims:
 
     subject: str
     token_id: str
+    grant_id: str
     issued_at: datetime
     expires_at: datetime
 
@@ -63,20 +69,21 @@ class TokenSigner(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccessToken:
-    """A signed token and how long it lasts."""
+class Tokens:
+    """A signed access token, how long it lasts, and what the next one is asked for with."""
 
-    token: str
+    access_token: str
     expires_in: timedelta
+    refresh_token: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedIn:
-    """Who a token belongs to and until when it holds."""
+    """Who a token belongs to and until when it holds; None: until it is revoked."""
 
     user: User
     actor: Actor
-    expires_at: datetime
+    expires_at: datetime | None
 
 
 class Auth:
@@ -88,17 +95,19 @@ class Auth:
         open_read: OpenReadUnitOfWork,
         clock: Clock,
         passwords: PasswordHasher,
-        tokens: TokenSigner,
+        signer: TokenSigner,
     ) -> None:
         """Take what it works with."""
         self._open_uow = open_uow
         self._open_read = open_read
         self._clock = clock
         self._passwords = passwords
-        self._tokens = tokens
+        self._signer = signer
 
-    async def sign_in(self, name: str, password: str, address: str) -> AccessToken:
-        """Return a token for a name and password.
+    async def sign_in(
+        self, name: str, password: str, address: str, client: str = ""
+    ) -> Tokens:
+        """Return tokens for a name and password.
 
         Raises NotSignedIn with one and the same sentence whether the name is unknown, the
         password wrong or the user inactive, and TooManyAttempts.
@@ -115,49 +124,156 @@ class Auth:
             raise _refused()
         async with self._open_uow() as uow:
             await uow.sign_ins.forgive(account=account, address=network)
+            fresh = await uow.users.get(user.id)
+            # The password may have been changed while it was being verified.
+            if fresh is None or fresh.password_hash != user.password_hash:
+                raise _refused()
             if rehashed is not None:
-                fresh = await uow.users.get(user.id)
-                if fresh is not None and fresh.password_hash == user.password_hash:
-                    await uow.users.save(replace(fresh, password_hash=rehashed))
+                await uow.users.save(replace(fresh, password_hash=rehashed))
+            grant, refresh_token = await grants.open_grant(
+                uow, fresh, self._clock(), address, client
+            )
             await uow.commit()
-        return self.issue(user)
+        return self._tokens_for(grant, refresh_token)
 
-    def issue(self, user: User) -> AccessToken:
-        """Return a token for a user who has been recognised."""
+    async def refresh(self, refresh_token: str, address: str) -> Tokens:
+        """Exchange a refresh token for new tokens. Raises NotSignedIn.
+
+        One that was used before ends its grant: it may have been stolen.
+        """
+        now = self._clock()
+        async with self._open_uow() as uow:
+            used = await grants.use(uow, refresh_token, now, address)
+            if used is None:
+                raise NotSignedIn("Sign in again.")
+            if isinstance(used, grants.Reused):
+                await uow.audit.add(
+                    at=now,
+                    actor="system",
+                    action="user.refresh_token_reused",
+                    subject=f"user:{used.grant.user_id}",
+                    after={"grant": used.grant.id, "first_address": used.grant.address},
+                    address=address,
+                )
+                await uow.commit()
+                raise NotSignedIn("Sign in again.")
+            grant, token = used
+            user = await uow.users.get(grant.user_id)
+            if user is None or not user.active:
+                raise NotSignedIn("Sign in again.")
+            await uow.commit()
+        return self._tokens_for(grant, token)
+
+    def _tokens_for(self, grant: Grant, refresh_token: str) -> Tokens:
         now = self._clock()
         claims = Claims(
-            subject=user.id,
+            subject=grant.user_id,
             token_id=str(uuid4()),
+            grant_id=grant.id,
             issued_at=now,
             expires_at=now + ACCESS_TOKEN_LASTS,
         )
-        return AccessToken(
-            token=self._tokens.sign(claims), expires_in=ACCESS_TOKEN_LASTS
+        return Tokens(
+            access_token=self._signer.sign(claims),
+            expires_in=ACCESS_TOKEN_LASTS,
+            refresh_token=refresh_token,
         )
 
     async def recognise(self, token: str, address: str | None) -> SignedIn:
         """Return who a token belongs to. Raises NotSignedIn.
 
-        The user is looked up each time: a role taken away is gone at once.
+        The user and the grant are looked up each time: a role taken away is gone at once, and so
+        is a sign-in that was ended.
         """
-        claims = self._tokens.read(token)
-        now = self._clock()
-        if now >= claims.expires_at:
+        if token.startswith(service_tokens.PREFIX):
+            return await self._service(token, address)
+        claims = self._signer.read(token)
+        if self._clock() >= claims.expires_at:
             raise NotSignedIn("The sign-in has expired.")
         async with self._open_read() as read:
             user = await read.users.get(claims.subject)
+            grant = await read.grants.get(claims.grant_id)
         if user is None or not user.active:
             raise NotSignedIn("The sign-in is no longer valid.")
-        void_before = user.tokens_valid_from
-        if void_before is not None and claims.issued_at < void_before:
+        if (
+            grant is None
+            or grant.user_id != user.id
+            or not grant.holds(self._clock())
+            or (
+                user.tokens_valid_from is not None
+                and claims.issued_at < user.tokens_valid_from
+            )
+        ):
             raise NotSignedIn("The sign-in is no longer valid.")
         return SignedIn(
             user=user,
             actor=Actor(
-                user_id=user.id, name=user.name, role=user.role, address=address
+                user_id=user.id,
+                name=user.name,
+                role=user.role,
+                address=address,
+                grant_id=grant.id,
             ),
             expires_at=claims.expires_at,
         )
+
+    async def _service(self, token: str, address: str | None) -> SignedIn:
+        now = self._clock()
+        async with self._open_read() as read:
+            known = await read.service_tokens.by_digest(grants.digest_of(token))
+            user = None if known is None else await read.users.get(known.user_id)
+        if known is None or user is None or not user.active:
+            raise NotSignedIn("The token is not valid.")
+        if known.expires_at is not None and now >= known.expires_at:
+            raise NotSignedIn("The token has expired.")
+        if known.last_used_at is None or now - known.last_used_at >= USE_NOTED_EVERY:
+            async with self._open_uow() as uow:
+                await uow.service_tokens.used(known.id, now)
+                await uow.commit()
+        return SignedIn(
+            user=user,
+            actor=Actor(
+                user_id=user.id,
+                name=user.name,
+                role=user.role,
+                address=address,
+                service_token_id=known.id,
+                scopes=known.scopes,
+            ),
+            expires_at=known.expires_at,
+        )
+
+    async def sign_out(self, actor: Actor) -> None:
+        """End the sign-in that asks; its tokens are void at once."""
+        async with self._open_uow() as uow:
+            if actor.grant_id is not None:
+                await uow.grants.revoke(self._clock(), grant_id=actor.grant_id)
+            await uow.commit()
+
+    async def sign_out_everywhere(self, actor: Actor, user_id: str) -> None:
+        """End all of a user's sign-ins. Service tokens stay. Raises NotFound."""
+        now = self._clock()
+        async with self._open_uow() as uow:
+            user = await uow.users.get(user_id)
+            if user is None:
+                raise NotFound(f"there is no user {user_id}")
+            await uow.users.save(replace(user, tokens_valid_from=now))
+            ended = await uow.grants.revoke(now, user_id=user_id)
+            await uow.audit.add(
+                at=now,
+                actor=actor.label,
+                action="user.sign_out",
+                subject=f"user:{user_id}",
+                after={"ended": ended},
+                address=actor.address,
+            )
+            await uow.commit()
+
+    async def sign_ins(self, user_id: str) -> list[Grant]:
+        """Return where a user is signed in, the last used first."""
+        now = self._clock()
+        async with self._open_read() as read:
+            return [g for g in await read.grants.of_user(user_id) if g.holds(now)]
 
     async def _count(self, account: str, network: str) -> None:
         """Count an attempt before it is made, so that many at once do not slip through."""

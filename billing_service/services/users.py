@@ -129,7 +129,9 @@ class Users:
             before = await _known(uow, user_id)
             after = _changed(before, changes)
             if after.role is not before.role or after.active != before.active:
-                after = replace(after, tokens_valid_from=self._clock())
+                now = self._clock()
+                after = replace(after, tokens_valid_from=now)
+                await uow.grants.revoke(now, user_id=user_id)
             await uow.users.save(after)
             if not await uow.users.any_admin():
                 raise LastAdmin(
@@ -148,7 +150,7 @@ class Users:
         return after
 
     async def set_password(self, author: Author, user_id: str, password: str) -> None:
-        """Set a new password; tokens issued before are void. Raises NotFound, InvalidInput."""
+        """Set a new password; all sign-ins end. Raises NotFound, InvalidInput."""
         user = await self.get(user_id)
         _refuse(_password_problems(password, user.name))
         hashed = await self._passwords.hash(password)
@@ -158,6 +160,7 @@ class Users:
             await uow.users.save(
                 replace(user, password_hash=hashed, tokens_valid_from=now)
             )
+            await uow.grants.revoke(now, user_id=user_id)
             await uow.audit.add(
                 at=now,
                 actor=author.label,

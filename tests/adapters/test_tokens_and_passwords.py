@@ -2,59 +2,141 @@
 
 import asyncio
 import stat
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
 
+from billing_service.adapters.keys import KEY_BYTES, KeyRing, KeyUnusable
 from billing_service.adapters.passwords import _NOBODYS, Argon2Passwords
-from billing_service.adapters.tokens import KEY_BYTES, KeyUnusable, signing_key
+from billing_service.services.auth import ACCESS_TOKEN_LASTS
 
 
-def test_a_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
+class Hands:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        """Start at some time."""
+        self.now = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        """Return the time."""
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Hands:
+    """Return a clock."""
+    return Hands()
+
+
+def test_a_key_is_made_once_for_its_owner_alone(tmp_path: Path, clock: Hands) -> None:
     """At first start; later starts find it; nobody else can read it, and nothing is left over."""
-    file = tmp_path / "data" / "signing.key"
-    key = signing_key(file)
-    assert len(key) == KEY_BYTES
-    assert signing_key(file) == key
+    file = tmp_path / "data" / "signing.keys"
+    key = KeyRing(file, clock).current()
+    assert len(key.secret) == KEY_BYTES
+    assert KeyRing(file, clock).current() == key
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert list(file.parent.iterdir()) == [file]
-    assert signing_key(tmp_path / "other.key") != key
+    assert KeyRing(tmp_path / "other.keys", clock).current() != key
+    assert key.secret.hex() not in repr(key)
 
 
-async def test_processes_that_start_together_share_a_key(tmp_path: Path) -> None:
+async def test_processes_that_start_together_share_a_key(
+    tmp_path: Path, clock: Hands
+) -> None:
     """Whoever is first makes it; the others take it, and none reads half of one."""
-    file = tmp_path / "signing.key"
+    file = tmp_path / "signing.keys"
     keys = await asyncio.gather(
-        *(asyncio.to_thread(signing_key, file) for _ in range(8))
+        *(asyncio.to_thread(lambda: KeyRing(file, clock).current()) for _ in range(8))
     )
-    assert len(set(keys)) == 1
+    assert len({key.kid for key in keys}) == 1
+
+
+def test_a_former_key_is_believed_until_its_tokens_expire(
+    tmp_path: Path, clock: Hands
+) -> None:
+    """A running process signs with the new key at once; who steals the old one has nothing."""
+    running = KeyRing(tmp_path / "signing.keys", clock)
+    old = running.current().kid
+    new = KeyRing(tmp_path / "signing.keys", clock).rotate()
+    assert running.current().kid == new != old
+    clock.now += ACCESS_TOKEN_LASTS - timedelta(seconds=1)
+    assert running.find(old) is not None
+    clock.now += timedelta(seconds=1)
+    assert running.find(old) is None
+    assert running.find(new) is not None
+    third = running.rotate()
+    kept = (tmp_path / "signing.keys").read_text().splitlines()
+    assert [line.split()[0] for line in kept] == [new, third]
+
+
+def test_a_key_that_leaked_is_void_at_once(tmp_path: Path, clock: Hands) -> None:
+    """With ``--drop-old`` no earlier token holds."""
+    ring = KeyRing(tmp_path / "signing.keys", clock)
+    old = ring.current().kid
+    new = KeyRing(tmp_path / "signing.keys", clock).rotate(drop_old=True)
+    assert ring.find(old) is None
+    assert ring.current().kid == new
+
+
+async def test_rotations_at_once_lose_no_key(tmp_path: Path, clock: Hands) -> None:
+    """Each adds its own to what the others wrote."""
+    file = tmp_path / "signing.keys"
+    ring = KeyRing(file, clock)
+    kids = await asyncio.gather(
+        *(asyncio.to_thread(lambda: KeyRing(file, clock).rotate()) for _ in range(8))
+    )
+    assert all(ring.find(kid) for kid in kids)
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
-def test_a_key_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
+def test_a_key_that_others_can_read_is_refused(
+    tmp_path: Path, clock: Hands, mode: int
+) -> None:
     """With how to mend it."""
-    file = tmp_path / "signing.key"
-    signing_key(file)
+    file = tmp_path / "signing.keys"
+    KeyRing(file, clock)
     file.chmod(mode)
     with pytest.raises(KeyUnusable, match="chmod 600"):
-        signing_key(file)
+        KeyRing(file, clock)
 
 
-def test_what_is_no_key_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "has no signing key"),
+        (b"a 00 2026-11-23T12:00:00+00:00", "line 1 is not"),
+        (b"a " + b"0" * 64 + b" 2026-11-23T12:00:00", "without its zone"),
+        (b"a " + b"0" * 64 + b" yesterday-evening", "cannot use"),
+        (b"\xff", "cannot use"),
+    ],
+)
+def test_what_is_no_key_is_refused(
+    tmp_path: Path, clock: Hands, content: bytes, says: str
+) -> None:
     """A truncated file would sign with next to nothing."""
-    file = tmp_path / "signing.key"
-    file.write_bytes(b"")
+    file = tmp_path / "signing.keys"
+    file.write_bytes(content)
     file.chmod(0o600)
-    with pytest.raises(KeyUnusable, match="not a signing key"):
-        signing_key(file)
+    with pytest.raises(KeyUnusable, match=says):
+        KeyRing(file, clock)
 
 
-def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+def test_keys_that_vanish_stay_in_use(tmp_path: Path, clock: Hands) -> None:
+    """People who are signed in do not notice a disk that is away for a while."""
+    ring = KeyRing(tmp_path / "signing.keys", clock)
+    key = ring.current()
+    (tmp_path / "signing.keys").unlink()
+    assert ring.current() == key
+
+
+def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path, clock: Hands) -> None:
     """A file in the folder's place, say."""
     (tmp_path / "data").write_text("")
     with pytest.raises(KeyUnusable, match="cannot use"):
-        signing_key(tmp_path / "data" / "signing.key")
+        KeyRing(tmp_path / "data" / "signing.keys", clock)
 
 
 async def test_a_password_is_verified() -> None:

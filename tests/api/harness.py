@@ -105,9 +105,9 @@ class Api:
         return found
 
     async def headers(self, name: str) -> dict[str, str]:
-        """Return the headers of a signed-in user."""
-        token = self.services.auth.issue(await self.user(name)).token
-        return {"Authorization": f"Bearer {token}"}
+        """Return the headers of a user who signs in."""
+        tokens = await self.services.auth.sign_in(name, PASSWORD, "192.0.2.1")
+        return {"Authorization": f"Bearer {tokens.access_token}"}
 
     async def request(
         self, name: str | None, method: str, path: str, **more: Any

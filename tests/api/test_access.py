@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from fastapi.routing import APIRoute
+from sqlalchemy import text
 
 from billing_service.api.application import ROUTERS, create_api
 from billing_service.domain.correction import Correction
@@ -19,6 +20,7 @@ ADMINS_ONLY = {
     ("GET", "/users/{user_id}"),
     ("PATCH", "/users/{user_id}"),
     ("PUT", "/users/{user_id}/password"),
+    ("POST", "/users/{user_id}/sign-out"),
     ("PATCH", "/stations/{station_id}"),
     ("POST", "/stations/{station_id}/logs"),
     ("POST", "/tariffs/"),
@@ -36,6 +38,7 @@ ADMINS_ONLY = {
 
 BODIES = {
     ("POST", "/users/"): {"name": "new", "password": PASSWORD},
+    ("POST", "/service-tokens/"): {"name": "export", "scopes": ["bills:read"]},
     ("PATCH", "/users/{user_id}"): {"full_name": "New"},
     ("PATCH", "/users/me"): {"full_name": "New"},
     ("PUT", "/users/me/password"): {
@@ -69,7 +72,13 @@ ROUTES = sorted(routes())
 
 
 async def _session(api: Api, path: str) -> str:
-    """Return the driver's session, where the path has one."""
+    """Return the driver's session, or service token, where the path has one."""
+    if "{service_token_id}" in path:
+        for name in ("driver", "admin"):
+            body = {"name": name, "scopes": ["bills:read"]}
+            made = await api.request(name, "POST", "/service-tokens/", json=body)
+            await _rename(api, made.json()["id"], f"of-{name}")
+        return ""
     if not re.search(r"\{(session_id|number|correction_id)\}", path):
         return ""
     session = await api.charge()
@@ -92,11 +101,20 @@ async def _session(api: Api, path: str) -> str:
     return session.id
 
 
+async def _rename(api: Api, token_id: str, to: str) -> None:
+    async with api.site.database.engine.begin() as connection:
+        await connection.execute(
+            text("UPDATE service_tokens SET id = :to WHERE id = :id"),
+            {"to": to, "id": token_id},
+        )
+
+
 async def _call(
     api: Api, name: str | None, method: str, path: str, session_id: str
 ) -> tuple[int, str]:
     filled = path.format(
         session_id=session_id,
+        service_token_id=f"of-{name}",
         station_id="garage",
         user_id="driver",
         tariff_id="home",

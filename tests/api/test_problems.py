@@ -17,7 +17,7 @@ from tests.api.harness import PASSWORD, Api, code, problem
         ("GET", "/nowhere", 404, "not_found"),
         ("DELETE", "/healthz", 405, "method_not_allowed"),
         ("GET", "/docs", 404, "not_found"),
-        ("POST", "/auth/token", 422, "invalid_request"),
+        ("POST", "/auth/token", 422, "invalid_input"),
         ("GET", "/sessions/%00", 401, "not_signed_in"),
     ],
 )

@@ -2,32 +2,37 @@
 
 import base64
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import jwt
 import pytest
 
+from billing_service.adapters.keys import Key, KeyRing
 from billing_service.adapters.tokens import ALGORITHM, AUDIENCE, ISSUER
 from billing_service.services.auth import ACCESS_TOKEN_LASTS, ATTEMPTS_PER_ACCOUNT
 from tests.api.harness import PASSWORD, Api, code, problem
 
 
-def _claims(api: Api, **changes: Any) -> dict[str, Any]:
+async def _claims(api: Api, **changes: Any) -> dict[str, Any]:
+    await api.headers("admin")
+    grant = (await api.services.auth.sign_ins("admin"))[0]
     now = api.site.now
     claims = {
         "iss": ISSUER,
         "aud": AUDIENCE,
         "sub": "admin",
         "jti": "1",
+        "sid": grant.id,
         "iat": now.timestamp(),
         "exp": (now + timedelta(minutes=5)).timestamp(),
     } | changes
     return {name: value for name, value in claims.items() if value is not None}
 
 
-def _key(api: Api) -> bytes:
-    return api.settings.signing_key_file.read_bytes()
+def _key(api: Api) -> Key:
+    return KeyRing(api.settings.signing_keys_file, api.site.clock).current()
 
 
 def _part(value: Any) -> str:
@@ -35,10 +40,11 @@ def _part(value: Any) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def _signed(algorithm: str, claims: dict[str, Any], key: bytes) -> str:
+def _signed(algorithm: str, claims: dict[str, Any], key: Key) -> str:
     """Sign by hand: the library would not write some claims, nor take a short key."""
-    content = f"{_part({'alg': algorithm, 'typ': 'JWT'})}.{_part(claims)}"
-    signature = jwt.get_algorithm_by_name(algorithm).sign(content.encode(), key)
+    head = {"alg": algorithm, "typ": "JWT", "kid": key.kid}
+    content = f"{_part(head)}.{_part(claims)}"
+    signature = jwt.get_algorithm_by_name(algorithm).sign(content.encode(), key.secret)
     return f"{content}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
 
 
@@ -69,7 +75,10 @@ async def test_signing_in_gives_a_token_that_works(api: Api) -> None:
 
 async def test_a_token_we_would_make_is_taken(api: Api) -> None:
     """The forgeries below differ from this one by what they name, and by nothing else."""
-    token = jwt.encode(_claims(api), _key(api), algorithm=ALGORITHM)
+    key = _key(api)
+    token = jwt.encode(
+        await _claims(api), key.secret, algorithm=ALGORITHM, headers={"kid": key.kid}
+    )
     assert await _status(api, token) == 200
 
 
@@ -82,6 +91,9 @@ async def test_a_token_we_would_make_is_taken(api: Api) -> None:
         {"aud": None},
         {"sub": None},
         {"jti": None},
+        {"sid": None},
+        {"sid": "nobody-has-this"},
+        {"sid": 1},
         {"iss": "someone"},
         {"aud": "another-api"},
         {"aud": [AUDIENCE, "another-api"]},
@@ -96,9 +108,8 @@ async def test_a_token_we_would_make_is_taken(api: Api) -> None:
 )
 async def test_wrong_claims_are_refused(api: Api, changes: dict[str, Any]) -> None:
     """Rightly signed, but a claim is missing, another's, or of the wrong type."""
-    assert (
-        await _status(api, _signed("HS256", _claims(api, **changes), _key(api))) == 401
-    )
+    claims = await _claims(api, **changes)
+    assert await _status(api, _signed("HS256", claims, _key(api))) == 401
 
 
 async def test_an_expired_token_is_refused(api: Api) -> None:
@@ -111,20 +122,30 @@ async def test_an_expired_token_is_refused(api: Api) -> None:
 
 
 async def test_forged_tokens_are_refused(api: Api) -> None:
-    """Another key, another algorithm, none, no signature, a changed payload, no token at all."""
-    key, claims = _key(api), _claims(api)
-    good = jwt.encode(claims, key, algorithm="HS256")
+    """Another key, another name of it, another algorithm, none, no signature, a changed payload."""
+    key, claims = _key(api), await _claims(api)
+    good = _signed("HS256", claims, key)
+    assert await _status(api, good) == 200
     head, _, tail = good.split(".")
+    kid = {"kid": key.kid}
+    other = replace(key, secret=bytes(32))
     forged = {
-        "other key": jwt.encode(claims, bytes(32), algorithm="HS256"),
-        "other algorithm": jwt.encode(claims, key * 2, algorithm="HS512"),
+        "other key": _signed("HS256", claims, other),
+        "other key by a name of its own": _signed(
+            "HS256", claims, replace(other, kid="mine")
+        ),
+        "no name of a key": jwt.encode(claims, key.secret, algorithm="HS256"),
+        "other algorithm": _signed("HS512", claims, key),
         "right key, other algorithm": _signed("HS384", claims, key),
-        "none": f"{_part({'alg': 'none'})}.{_part(claims)}.",
-        "None": f"{_part({'alg': 'None'})}.{_part(claims)}.{tail}",
+        "none": f"{_part({'alg': 'none'} | kid)}.{_part(claims)}.",
+        "None": f"{_part({'alg': 'None'} | kid)}.{_part(claims)}.{tail}",
         "no signature": good.rpartition(".")[0] + ".",
         "two parts": good.rpartition(".")[0],
         "changed payload": f"{head}.{_part(claims | {'sub': 'driver'})}.{tail}",
-        "key in the header": f"{_part({'alg': 'HS256', 'jwk': {'k': ''}})}."
+        "another's sign-in": _signed("HS256", claims | {"sub": "driver"}, key),
+        "key in the header": f"{_part({'alg': 'HS256', 'jwk': {'k': ''}} | kid)}."
+        f"{_part(claims)}.{tail}",
+        "a name that is no text": f"{_part({'alg': 'HS256', 'kid': [key.kid]})}."
         f"{_part(claims)}.{tail}",
         "not base64": "ü.ü.ü",
         "nonsense": "nonsense",

@@ -25,6 +25,10 @@ from billing_service.adapters.db.repositories.corrections import (
     CorrectionRepository,
 )
 from billing_service.adapters.db.repositories.frames import FrameRepository
+from billing_service.adapters.db.repositories.grants import (
+    GrantRepository,
+    ServiceTokenRepository,
+)
 from billing_service.adapters.db.repositories.history import HistoryRepository
 from billing_service.adapters.db.repositories.marks import MarkRepository
 from billing_service.adapters.db.repositories.messages import (
@@ -138,6 +142,8 @@ class SqlReadUnitOfWork:
         self.users = UserRepository(connection)
         self.audit = AuditRepository(connection)
         self.sign_ins = SignInRepository(connection)
+        self.grants = GrantRepository(connection)
+        self.service_tokens = ServiceTokenRepository(connection)
 
 
 class SqlUnitOfWork(SqlReadUnitOfWork):

@@ -208,6 +208,47 @@ sign_in_attempts = Table(
     Column("address", Text, nullable=False, index=True),
 )
 
+grants = Table(
+    "grants",
+    metadata,
+    # One sign-in on one device.
+    Column("id", Text, primary_key=True),
+    Column("user_id", Text, ForeignKey("users.id"), nullable=False, index=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("last_used_at", UtcDateTime, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("client", Text, nullable=False),
+    Column("revoked_at", UtcDateTime),
+)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    # The SHA-256 of the token: whoever reads the database cannot use it.
+    Column("digest", Text, nullable=False, unique=True),
+    Column("grant_id", Text, nullable=False, index=True),
+    Column("issued_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("used_at", UtcDateTime),
+    Column("replaces", Text, nullable=False),
+    ForeignKeyConstraint(["grant_id"], ["grants.id"], ondelete="CASCADE"),
+)
+
+service_tokens = Table(
+    "service_tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("user_id", Text, ForeignKey("users.id"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("scopes", JsonObject, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("last_used_at", UtcDateTime),
+)
+
 stations = Table(
     "stations",
     metadata,

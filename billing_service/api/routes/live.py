@@ -2,7 +2,7 @@
 
 The token comes in the ``Authorization`` header or, from browsers, which cannot set one, in the
 first message: ``{"token": "…"}``. Never in the address, which ends up in logs. Closes with 4401
-(not signed in, or no longer), 4403 (a page of another origin), 4404 (no such session, or not
+(not signed in, or no longer), 4403 (a page of another origin, or a service token without ``sessions:read``), 4404 (no such session, or not
 yours), 1000 (the session has ended).
 """
 
@@ -15,10 +15,21 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from billing_service.api.deps import Services, ServicesDep, SessionId, address_of
+from billing_service.api.deps import (
+    Services,
+    ServicesDep,
+    SessionId,
+    address_of,
+    check_scope,
+)
 from billing_service.api.schemas import FrameOut, LiveOut, RunningCostOut, SessionOut
 from billing_service.domain.cdr import Cdr
-from billing_service.domain.errors import DomainError, NotFound, NotSignedIn
+from billing_service.domain.errors import (
+    DomainError,
+    NotAllowed,
+    NotFound,
+    NotSignedIn,
+)
 from billing_service.services.ports import LiveUpdate, Viewer
 from billing_service.services.sessions import OPEN, SessionDetail
 
@@ -54,18 +65,22 @@ async def _serve(
         signed_in = await services.auth.recognise(
             await _token(websocket), address_of(websocket)
         )
+        check_scope(signed_in.actor, "sessions:read")
         viewer = signed_in.actor.viewer
         # Who may not see the session does not get to listen; then listen before reading it, so
         # that nothing falls in between.
         await services.sessions.get(session_id, viewer)
         async with services.bus.listen(session_id) as updates:
             detail = await services.sessions.get(session_id, viewer)
-            holds = signed_in.expires_at - services.clock()
+            expires_at = signed_in.expires_at
+            holds = None if expires_at is None else expires_at - services.clock()
             return await _watch(
                 websocket, signed_in.actor.viewer, detail, updates, holds
             )
     except NotSignedIn as error:
         return NOT_SIGNED_IN, error.message
+    except NotAllowed as error:
+        return NOT_ALLOWED, error.message
     except NotFound:
         return NOT_FOUND, "There is no such session."
     except DomainError:
@@ -77,7 +92,7 @@ async def _watch(
     viewer: Viewer,
     detail: SessionDetail,
     updates: AsyncIterator[LiveUpdate],
-    holds: timedelta,
+    holds: timedelta | None,
 ) -> tuple[int, str]:
     """Send until the session ends, the other side goes, or the token no longer holds."""
     sending = asyncio.create_task(_send(websocket, viewer, detail, updates))
@@ -85,7 +100,7 @@ async def _watch(
     try:
         await asyncio.wait(
             (sending, leaving),
-            timeout=max(0.0, holds.total_seconds()),
+            timeout=None if holds is None else max(0.0, holds.total_seconds()),
             return_when=asyncio.FIRST_COMPLETED,
         )
         if leaving.done():

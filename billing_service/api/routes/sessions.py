@@ -17,6 +17,7 @@ from billing_service.api.deps import (
     Offset,
     ServicesDep,
     SessionId,
+    scope,
 )
 from billing_service.api.documents import PDF, Accept, Format, pdf, wants_pdf
 from billing_service.api.schemas import (
@@ -76,6 +77,7 @@ async def list_sessions(
     status_code=HTTPStatus.CREATED,
     response_model=SessionOut,
     responses={202: {"model": StartingOut}},
+    openapi_extra=scope("sessions:write"),
 )
 async def start_session(
     actor: CurrentActor, services: ServicesDep, body: StartIn
@@ -110,7 +112,7 @@ async def get_session(
     )
 
 
-@router.put("/{session_id}")
+@router.put("/{session_id}", openapi_extra=scope("sessions:write"))
 async def change_session(
     actor: CurrentActor,
     services: ServicesDep,
@@ -145,6 +147,7 @@ async def delete_session(
     "/{session_id}/bill",
     response_model=BillOut,
     responses={200: {"content": {PDF: {}}}},
+    openapi_extra=scope("bills:read"),
 )
 async def get_bill(
     actor: CurrentActor,

@@ -7,7 +7,13 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from billing_service.api.deps import AdminActor, CurrentActor, ServicesDep, TariffId
+from billing_service.api.deps import (
+    AdminActor,
+    CurrentActor,
+    ServicesDep,
+    TariffId,
+    scope,
+)
 from billing_service.api.schemas import TariffSetOut, WarningOut
 from billing_service.domain.errors import InvalidInput
 
@@ -31,7 +37,8 @@ async def get_tariff(
 @router.post(
     "/",
     status_code=HTTPStatus.CREATED,
-    openapi_extra={
+    openapi_extra=scope("tariffs:write")
+    | {
         "requestBody": {
             "required": True,
             "content": {"application/json": {"schema": {"type": "object"}}},

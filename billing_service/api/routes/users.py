@@ -37,7 +37,7 @@ async def change_me(
 async def change_my_password(
     actor: CurrentActor, services: ServicesDep, body: OwnPasswordIn
 ) -> None:
-    """Set a new password; every token issued before is void."""
+    """Set a new password; every sign-in ends."""
     await services.users.change_own_password(
         actor,
         actor.user_id,
@@ -77,7 +77,7 @@ async def get_user(_: AdminActor, services: ServicesDep, user_id: UserId) -> Use
 async def change_user(
     actor: AdminActor, services: ServicesDep, user_id: UserId, body: UserPatch
 ) -> UserOut:
-    """Change a user; a new role or a deactivation voids the user's tokens."""
+    """Change a user; a new role or a deactivation ends the user's sign-ins."""
     user = await services.users.change(actor, user_id, _changes(body))
     return UserOut.model_validate(user)
 
@@ -86,8 +86,16 @@ async def change_user(
 async def set_password(
     actor: AdminActor, services: ServicesDep, user_id: UserId, body: PasswordIn
 ) -> None:
-    """Set a user's password; every token issued before is void."""
+    """Set a user's password; every sign-in ends."""
     await services.users.set_password(actor, user_id, body.password.get_secret_value())
+
+
+@router.post("/{user_id}/sign-out", status_code=HTTPStatus.NO_CONTENT)
+async def sign_user_out(
+    actor: AdminActor, services: ServicesDep, user_id: UserId
+) -> None:
+    """End all of a user's sign-ins."""
+    await services.auth.sign_out_everywhere(actor, user_id)
 
 
 def _changes(body: ProfileIn | UserPatch) -> Changes:

@@ -8,6 +8,9 @@ from billing_service.adapters.db.repositories.base import Repository
 from billing_service.adapters.db.tables import sign_in_attempts
 from billing_service.services.ports import Attempts
 
+_LOCKS = 0x516E_1205
+"""Any number: keeps these locks apart from others by name."""
+
 
 class SignInRepository(Repository):
     """The ``SignIns`` port."""
@@ -15,7 +18,17 @@ class SignInRepository(Repository):
     async def attempts(
         self, *, account: str, address: str, since: datetime
     ) -> tuple[Attempts, Attempts]:
-        """Return the attempts since then on the account, and from the address."""
+        """Return the attempts since then on the account, and from the address.
+
+        Until the transaction ends no other process counts them: many at once would all see room.
+        """
+        if self._connection.dialect.name == "postgresql":
+            for what in ("account:" + account, "address:" + address):
+                await self._connection.execute(
+                    select(
+                        func.pg_advisory_xact_lock(func.hashtextextended(what, _LOCKS))
+                    )
+                )
         return (
             await self._count(sign_in_attempts.c.account == account, since),
             await self._count(sign_in_attempts.c.address == address, since),
