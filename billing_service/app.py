@@ -180,7 +180,7 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Services]:
         news.set()  # what an earlier run left behind
         ingest = MqttIngest(
             broker,
-            Ingest(database.write, clock, time_zone=settings.time_zone),
+            ingest_into(settings, database, clock),
             clock,
             identifier=settings.mqtt_client_id,
             default_station=settings.default_station,
@@ -279,7 +279,9 @@ def wire(
         auth=Auth(write, read, clock, passwords, signer),
         users=Users(write, read, clock, passwords),
         service_tokens=ServiceTokens(write, read, clock),
-        stations=Stations(write, read, clock, time_zone=settings.time_zone),
+        stations=Stations(
+            write, read, clock, time_zone=settings.time_zone, stored=stored
+        ),
         uploads=uploads(settings, clock, database, stored=stored),
         tariffs=Tariffs(write, read, clock, currency=settings.currency),
         sessions=Sessions(write, read, clock, commands),
@@ -303,6 +305,16 @@ def wire(
     )
 
 
+def ingest_into(settings: Settings, database: Database, clock: Clock) -> Ingest:
+    """Return what stores frames, and keeps stations apart that nobody asked for."""
+    return Ingest(
+        database.write,
+        clock,
+        time_zone=settings.time_zone,
+        accepts=settings.accepts_station,
+    )
+
+
 def uploads(
     settings: Settings,
     clock: Clock,
@@ -317,7 +329,7 @@ def uploads(
         database.write,
         database.read,
         clock,
-        Ingest(database.write, clock, time_zone=settings.time_zone),
+        ingest_into(settings, database, clock),
         lambda chunks, station_id, now_ms: read_log(chunks, station_id, limits, now_ms),
         stored=stored,
     )

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -11,14 +12,24 @@ import typer
 
 from billing_service import app as service
 from billing_service.adapters.db import migrate
+from billing_service.adapters.mqtt.access import (
+    ACL_FILE,
+    PASSWORD_FILE,
+    write_access,
+)
 from billing_service.adapters.wire import is_station_id
 from billing_service.api.station_schemas import LogReportOut
 from billing_service.console import fail, run, settings
 from billing_service.services.audit import Console
+from billing_service.services.ports import Role, Viewer
 from billing_service.services.stations import Stations
 from billing_service.services.uploads import Lines, LogReport
+from billing_service.settings import Settings
 
 _NAME = re.compile(r"(?P<station>[a-z0-9_-]{1,32})-\d{8}-\d+\.log(\.gz)?")
+SHELL = Viewer("console", Role.ADMIN)
+"""Who has a shell on the machine sees everything."""
+
 _CHUNK = 64 * 1024
 
 
@@ -34,18 +45,84 @@ def station_add(
     """Make a station known before it has spoken."""
     if not is_station_id(station_id):
         fail(2, f"{station_id}: an id has 1 to 32 of a-z, 0-9, _ and -")
-    configured = settings()
 
     async def work() -> None:
-        async with service.open_database(configured, service.utc_now) as database:
-            await migrate(database.engine, timescaledb=configured.timescaledb)
-            made = await Stations(
-                database.write,
-                database.read,
-                service.utc_now,
-                time_zone=configured.time_zone,
-            ).register(Console(), station_id, name=name, time_zone=time_zone)
+        async with _stations() as (service_, _):
+            made = await service_.register(
+                Console(), station_id, name=name, time_zone=time_zone
+            )
         typer.echo(f"Registered {made.id}.")
+
+    run(work())
+
+
+@stations.command("list")
+def station_list() -> None:
+    """List the stations, those that wait to be accepted too."""
+
+    async def work() -> None:
+        async with _stations() as (service_, _):
+            for station in await service_.visible(SHELL):
+                typer.echo(f"{station.id}  {station.name}")
+            for station in await service_.pending(SHELL):
+                typer.echo(
+                    f"{station.id}  waits to be accepted, first heard"
+                    f" {station.first_seen_at:%Y-%m-%d %H:%M} UTC"
+                )
+
+    run(work())
+
+
+@stations.command("accept")
+def station_accept(
+    station_id: Annotated[str, typer.Argument(help="Its id on MQTT.")],
+) -> None:
+    """Let a station be used that was heard and kept apart; what it sent becomes sessions."""
+
+    async def work() -> None:
+        async with _stations() as (service_, _):
+            await service_.accept(Console(), station_id)
+        typer.echo(f"Accepted {station_id}.")
+
+    run(work())
+
+
+def mqtt_access(
+    folder: Annotated[
+        Path, typer.Argument(help="Where Mosquitto reads its files from.")
+    ],
+    renew: Annotated[
+        list[str] | None,
+        typer.Option(help="A user to give a new password; repeatable."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Credentials as JSON.")
+    ] = False,
+) -> None:
+    """Write Mosquitto's password and ACL files: a station may speak for itself alone.
+
+    Every accepted station has a user of its own, and so have the service and Home Assistant.
+    Passwords that are new are printed, once. The files go into FOLDER as "passwords" and "acl";
+    Mosquitto reads them again on SIGHUP.
+    """
+
+    async def work() -> None:
+        async with _stations() as (service_, configured):
+            ids = [station.id for station in await service_.visible(SHELL)]
+        made = write_access(
+            folder, configured.mqtt_topic_prefix, ids, renew=renew or ()
+        )
+        if as_json:
+            shown = {each.username: each.password for each in made}
+            typer.echo(json.dumps(shown, indent=2))
+            return
+        for each in made:
+            typer.echo(f"{each.username}  {each.password}")
+        typer.echo(
+            f"Wrote {folder / PASSWORD_FILE} and {folder / ACL_FILE}:"
+            f" {len(ids)} stations, {len(made)} new passwords.",
+            err=True,
+        )
 
     run(work())
 
@@ -91,6 +168,22 @@ def upload(
             _tell(name, report)
     if any(report.refused or report.bad for report in reports.values()):
         raise typer.Exit(1)
+
+
+@asynccontextmanager
+async def _stations() -> AsyncIterator[tuple[Stations, Settings]]:
+    configured = settings()
+    async with service.open_database(configured, service.utc_now) as database:
+        await migrate(database.engine, timescaledb=configured.timescaledb)
+        yield (
+            Stations(
+                database.write,
+                database.read,
+                service.utc_now,
+                time_zone=configured.time_zone,
+            ),
+            configured,
+        )
 
 
 def _tell(name: str, report: LogReport) -> None:
@@ -139,4 +232,5 @@ async def _chunks(content: BinaryIO) -> AsyncIterator[bytes]:
 def install(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.command()(upload)
+    app.command()(mqtt_access)
     app.add_typer(stations, name="station")

@@ -3,7 +3,7 @@
 import re
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
@@ -96,6 +96,7 @@ class Settings(BaseSettings):
         "solarrally-billing"
     )
     default_station: Annotated[str, Field(pattern="^[a-z0-9_-]{1,32}$")] = "station"
+    accept_stations: Literal["ask", "all"] = "ask"
 
     supplier_name: str = "SolarRally"
     supplier_address: Annotated[tuple[str, ...], NoDecode] = ()
@@ -164,6 +165,13 @@ class Settings(BaseSettings):
     def signing_keys_file(self) -> Path:
         """Where the keys that sign tokens are kept."""
         return self.data_dir / "signing.keys"
+
+    def accepts_station(self, station_id: str) -> bool:
+        """Return whether a station that is heard for the first time may be used at once.
+
+        The one that the settings name may.
+        """
+        return self.accept_stations == "all" or station_id == self.default_station
 
     def read_mqtt_password(self) -> str | None:
         """Return the broker's password. Raises SettingsInvalid when its file cannot be read."""

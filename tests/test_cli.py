@@ -211,6 +211,22 @@ def test_uploading_a_card_from_the_shell(tmp_path: Path) -> None:
     assert report["corrupt"]["ranges"] == [{"first": 2, "last": 2}]
 
 
+def test_stations_from_the_shell() -> None:
+    """Registering, listing, and accepting; what cannot be is told."""
+    assert solarrally("station", "add", "barn", "--name", "The barn").exit_code == 0
+    assert solarrally("station", "list").stdout == "barn  The barn\n"
+    assert solarrally("station", "accept", "barn").exit_code == 0
+    assert "already" in refused(1, "station", "add", "barn")[0]
+    assert refused(1, "station", "accept", "garage") == ["there is no station garage"]
+    (line,) = refused(2, "station", "add", "The Barn")
+    assert "1 to 32" in line
+    (line,) = refused(2, "station", "add", "shed", "--time-zone", "Mars/Base")
+    assert "time_zone" in line
+    assert refused(1, "mqtt-access", "access", "--renew", "shed") == [
+        "there is no user shed to renew"
+    ]
+
+
 def test_an_upload_that_cannot_be(tmp_path: Path) -> None:
     """A name that says no station, and a file that is not there."""
     (line,) = refused(2, "upload", str(tmp_path / "card.log"))

@@ -216,8 +216,10 @@ async def _charge(broker: Mosquitto) -> None:
 
 
 async def _completed(client: httpx.AsyncClient, headers: dict[str, str]) -> Any:
+    """Accept the station once it is heard, and return what becomes of its frames."""
     async with asyncio.timeout(WITHIN_S):
         while True:
+            await client.post("/stations/garage/accept", headers=headers)
             answer = await client.get("/sessions/?status=COMPLETED", headers=headers)
             if answer.json()["total"]:
                 return answer.json()["items"][0]

@@ -162,33 +162,7 @@ class OwnPasswordIn(In):
     password: SecretStr
 
 
-# -- stations and tariffs --------------------------------------------------------------------------
-
-
-class StationOut(Out):
-    """A station. ``info`` and ``state`` are its last messages of the MQTT contract."""
-
-    id: str
-    name: str
-    time_zone: str
-    max_power_w: int
-    first_seen_at: datetime
-    last_seen_at: datetime | None
-    online: bool | None
-    user_id: str | None
-    info: dict[str, Any] | None
-    state: dict[str, Any] | None
-
-
-class StationPatch(In):
-    """What an admin changes of a station; what is left out stays. ``user_id`` null: for all."""
-
-    name: Annotated[str, Field(min_length=1, max_length=100, pattern=_LINE)] | None = (
-        None
-    )
-    time_zone: Annotated[str, Field(max_length=64)] | None = None
-    max_power_w: Annotated[int, Field(ge=100, le=1_000_000)] | None = None
-    user_id: Annotated[str, Field(max_length=64)] | None = None
+# -- tariffs ---------------------------------------------------------------------------------------
 
 
 class WarningOut(Out):

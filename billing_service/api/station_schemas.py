@@ -1,8 +1,83 @@
 """What goes over the wire about stations: their logs, tokens and firmware."""
 
-from pydantic import field_validator
+from datetime import datetime
+from typing import Annotated, Any, Self
 
-from billing_service.api.schemas import Out
+from pydantic import Field, field_validator
+
+from billing_service.api.schemas import In, Line, Out, TariffRef
+from billing_service.domain.tariff import Tariff
+from billing_service.services.ports import Station
+
+
+class StationOut(Out):
+    """A station. ``info`` and ``state`` are its last messages of the MQTT contract.
+
+    ``firmware`` and ``faults`` are theirs; ``tariff`` covers a session of the asker that starts
+    now. One that is not ``accepted`` waits for an admin.
+    """
+
+    id: str
+    name: str
+    time_zone: str
+    max_power_w: int
+    first_seen_at: datetime
+    last_seen_at: datetime | None
+    online: bool | None
+    user_id: str | None
+    accepted: bool
+    firmware: str | None
+    faults: list[str]
+    tariff: TariffRef | None
+    info: dict[str, Any] | None
+    state: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, station: Station, tariff: Tariff | None) -> Self:
+        """Make it of a station; what it said of itself was not checked when it was stored."""
+        firmware = (station.info or {}).get("firmware")
+        faults = (station.state or {}).get("faults")
+        return cls(
+            id=station.id,
+            name=station.name,
+            time_zone=station.time_zone,
+            max_power_w=station.max_power_w,
+            first_seen_at=station.first_seen_at,
+            last_seen_at=station.last_seen_at,
+            online=station.online,
+            user_id=station.user_id,
+            accepted=station.accepted,
+            firmware=firmware if isinstance(firmware, str) else None,
+            faults=[each for each in faults if isinstance(each, str)]
+            if isinstance(faults, list)
+            else [],
+            tariff=None if tariff is None else TariffRef.model_validate(tariff),
+            info=station.info,
+            state=station.state,
+        )
+
+
+_Name = Annotated[Line, Field(min_length=1, max_length=100)]
+_Rating = Annotated[int, Field(ge=100, le=1_000_000, description="W")]
+
+
+class StationIn(In):
+    """A station to register. ``user_id`` null: everyone who may sign in may use it."""
+
+    id: Annotated[str, Field(pattern="^[a-z0-9_-]{1,32}$")]
+    name: _Name | None = None
+    time_zone: Annotated[str, Field(max_length=64)] | None = None
+    max_power_w: _Rating | None = None
+    user_id: Annotated[str, Field(max_length=64)] | None = None
+
+
+class StationPatch(In):
+    """What an admin changes of a station; what is left out stays. ``user_id`` null: for all."""
+
+    name: _Name | None = None
+    time_zone: Annotated[str, Field(max_length=64)] | None = None
+    max_power_w: _Rating | None = None
+    user_id: Annotated[str, Field(max_length=64)] | None = None
 
 
 class RangeOut(Out):

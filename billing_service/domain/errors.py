@@ -14,6 +14,7 @@
     │   ├── SessionBilled    a billed session cannot be changed
     │   ├── SessionOpen      a session that is under way cannot be billed or deleted
     │   ├── StationInUse     another user charges there
+    │   ├── StationPending   an admin has not accepted the station yet
     │   ├── NoDriver         a session without a driver cannot be billed
     │   ├── LastAdmin        without this one nobody could administer
     │   └── CommandRefused   a station refused a command
@@ -137,6 +138,12 @@ class StationInUse(Conflict):
     """Another user charges at the station."""
 
     code = "station_in_use"
+
+
+class StationPending(Conflict):
+    """The station was heard, and no admin has accepted it yet."""
+
+    code = "station_pending"
 
 
 class NoDriver(Conflict):

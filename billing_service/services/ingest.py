@@ -1,6 +1,6 @@
 """Keep what stations send: one batch, one transaction, every frame exactly once."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -64,9 +64,19 @@ class Ingest:
     """Stores batches and notes which sessions have to be metered again."""
 
     def __init__(
-        self, open_uow: OpenUnitOfWork, clock: Clock, *, time_zone: str
+        self,
+        open_uow: OpenUnitOfWork,
+        clock: Clock,
+        *,
+        time_zone: str,
+        accepts: Callable[[str], bool] = lambda _station_id: True,
     ) -> None:
-        """Take what it works with; ``time_zone`` is that of stations heard for the first time."""
+        """Take what it works with.
+
+        ``time_zone`` is that of stations heard for the first time; ``accepts`` says of such a
+        one whether it may be used without asking an admin.
+        """
+        self._accepts = accepts
         self._open_uow = open_uow
         self._clock = clock
         self._time_zone = time_zone
@@ -107,6 +117,7 @@ class Ingest:
                 time_zone=self._time_zone,
                 max_power_w=DEFAULT_MAX_POWER_W,
                 first_seen_at=now,
+                accepted=self._accepts(station_id),
             )
             news = batch.news.get(station_id, News())
             # A retained message or a last will is no sign of life.
@@ -120,7 +131,7 @@ class Ingest:
             if news.info is not None:
                 station = _with_info(station, news.info)
             if station != known:
-                await uow.stations.save(station)
+                await uow.stations.hear(station)
 
 
 def _with_info(station: Station, info: dict[str, Any]) -> Station:
@@ -132,7 +143,9 @@ def _with_info(station: Station, info: dict[str, Any]) -> Station:
         station,
         info=info,
         name=name,
-        max_power_w=_rating_w(info) or station.max_power_w,
+        max_power_w=station.max_power_w
+        if station.rating_set
+        else _rating_w(info) or station.max_power_w,
     )
 
 

@@ -54,6 +54,7 @@ ENDED_BY_ADMIN = "ended_by_admin"
 _RATING_MARGIN = Decimal("1.1")
 _PERIODS_SAVED_EVERY = timedelta(seconds=10)
 _LIVE_FRAMES_AT_MOST = 50
+_MARKS_AT_MOST = 1000
 _CLAIM_HOLDS = timedelta(minutes=15)
 """Who asked for a charge drives the session that appears within this time."""
 
@@ -144,7 +145,17 @@ class Metering:
             stations = await uow.marks.waiting()
         for station_id in stations:
             await self.meter_station(station_id)
+        await self._merge_marks()
         return len(stations)
+
+    async def _merge_marks(self) -> None:
+        """Keep the marks of stations that wait to be accepted few: one for each session."""
+        async with self._open_uow() as uow:
+            crowded = await uow.marks.crowded(_MARKS_AT_MOST)
+            for station_id in crowded:
+                await uow.marks.add(_merged(await uow.marks.take(station_id)))
+            if crowded:
+                await uow.commit()
 
     async def meter_station(self, station_id: str) -> None:
         """Bring one station's sessions up to date, in one transaction."""
@@ -580,6 +591,22 @@ def running_cost(
         started_at=metered.periods[0].started_at,
         ended_at=metered.periods[-1].ended_at,
     )
+
+
+def _merged(marks: Iterable[Mark]) -> list[Mark]:
+    """Return one mark for each session, which covers all of its."""
+    merged: dict[str | None, Mark] = {}
+    for mark in marks:
+        known = merged.get(mark.session, mark)
+        boot, seq = min((known.boot, known.seq), (mark.boot, mark.seq))
+        merged[mark.session] = replace(
+            known,
+            boot=boot,
+            seq=seq,
+            from_ms=min(known.from_ms, mark.from_ms),
+            to_ms=max(known.to_ms, mark.to_ms),
+        )
+    return list(merged.values())
 
 
 class _Boundaries:

@@ -115,7 +115,9 @@ class Viewer:
 class Station:
     """A station that was heard or registered. ``info`` and ``state`` are its last messages.
 
-    ``user_id`` is the one user who may use it; None: everyone who may sign in.
+    ``user_id`` is the one user who may use it; None: everyone who may sign in. One that is not
+    ``accepted`` is kept apart: what it sends is stored, and metered once an admin accepts it.
+    ``rating_set``: an admin has set ``max_power_w``, and what the station says of it is ignored.
     """
 
     id: str
@@ -128,6 +130,8 @@ class Station:
     user_id: str | None = None
     info: dict[str, Any] | None = None
     state: dict[str, Any] | None = None
+    accepted: bool = True
+    rating_set: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,7 +242,10 @@ class Marks(Protocol):
         """Store them."""
 
     async def waiting(self) -> list[str]:
-        """Return the stations that have marks."""
+        """Return the accepted stations that have marks."""
+
+    async def crowded(self, most: int) -> list[str]:
+        """Return the stations kept apart that have more than so many marks."""
 
     async def take(self, station_id: str) -> list[Mark]:
         """Remove and return a station's marks, in order of id.
@@ -287,11 +294,23 @@ class Stations(Protocol):
     async def save(self, station: Station) -> None:
         """Insert or replace."""
 
+    async def hear(self, station: Station) -> None:
+        """Insert, or replace what the station itself says; what an admin set stays."""
+
+    async def set_up(self, station: Station) -> None:
+        """Replace what an admin sets; what the station says stays."""
+
+    async def pending(self) -> list[Station]:
+        """Return those that wait to be accepted, by when they were first heard."""
+
     async def one(self, station_id: str, viewer: Viewer) -> Station:
-        """Return one the viewer may use. Raises NotFound, also for another's station."""
+        """Return one the viewer may use. Raises NotFound, also for another's station.
+
+        For an admin also one that is not accepted.
+        """
 
     async def visible(self, viewer: Viewer) -> list[Station]:
-        """Return those the viewer may use, by id."""
+        """Return the accepted ones that the viewer may use, by id."""
 
     async def claim(self, station_id: str, user_id: str, at: datetime) -> None:
         """Remember who started a charge there until its session appears; the last one counts."""

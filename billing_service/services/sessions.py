@@ -13,6 +13,7 @@ from billing_service.domain.errors import (
     SessionBilled,
     SessionOpen,
     StationInUse,
+    StationPending,
 )
 from billing_service.domain.period import ChargingPeriod
 from billing_service.domain.rating import rate
@@ -94,11 +95,13 @@ class Sessions:
         """Start a charge at a station the actor may use, and make it theirs.
 
         Returns the session, or None when the station agreed but has not opened one yet: the first
-        that appears within a quarter of an hour is the actor's. Raises NotFound, StationInUse,
-        CommandRefused, StationSilent.
+        that appears within a quarter of an hour is the actor's. Raises NotFound, StationPending,
+        StationInUse, CommandRefused, StationSilent.
         """
         async with self._open_read() as read:
-            await read.stations.one(station_id, actor.viewer)
+            station = await read.stations.one(station_id, actor.viewer)
+            if not station.accepted:
+                raise StationPending(f"Accept the station {station_id} first.")
             for session in await read.sessions.open_at(station_id):
                 _refuse_others(session, actor)
         await self._commands.send(station_id, "start")

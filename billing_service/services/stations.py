@@ -1,10 +1,12 @@
 """The stations, as people see and set them."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from billing_service.domain.errors import Conflict, InvalidInput
+from billing_service.domain.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from billing_service.domain.tariff import Tariff
 from billing_service.services.audit import Actor, Author, plain
 from billing_service.services.ingest import DEFAULT_MAX_POWER_W
 from billing_service.services.ports import (
@@ -38,8 +40,14 @@ class Stations:
         clock: Clock,
         *,
         time_zone: str = "UTC",
+        stored: Callable[[], None] = lambda: None,
     ) -> None:
-        """Take what it works with; ``time_zone`` is that of new stations unless one is given."""
+        """Take what it works with.
+
+        ``time_zone`` is that of new stations unless one is given; ``stored`` is called when there
+        is something to meter.
+        """
+        self._stored = stored
         self._time_zone = time_zone
         self._open_uow = open_uow
         self._open_read = open_read
@@ -49,6 +57,28 @@ class Stations:
         """Return those the viewer may use."""
         async with self._open_read() as read:
             return await read.stations.visible(viewer)
+
+    async def pending(self, viewer: Viewer) -> list[Station]:
+        """Return those that were heard and wait for an admin, by when. Raises NotAllowed."""
+        if not viewer.is_admin:
+            raise NotAllowed("Only an admin may do this.")
+        async with self._open_read() as read:
+            return await read.stations.pending()
+
+    async def tariffs(
+        self, stations: Iterable[Station], viewer: Viewer
+    ) -> dict[str, Tariff]:
+        """Return by station the tariff that covers a session of the viewer starting now."""
+        now = self._clock()
+        found: dict[str, Tariff] = {}
+        async with self._open_read() as read:
+            for station in stations:
+                tariff = await read.tariffs.in_force(
+                    now, station_id=station.id, user_id=viewer.user_id
+                )
+                if tariff is not None:
+                    found[station.id] = tariff
+        return found
 
     async def one(self, station_id: str, viewer: Viewer) -> Station:
         """Return one. Raises NotFound, also for another's."""
@@ -62,7 +92,7 @@ class Stations:
         *,
         name: str | None = None,
         time_zone: str | None = None,
-        max_power_w: int = DEFAULT_MAX_POWER_W,
+        max_power_w: int | None = None,
         user_id: str | None = None,
     ) -> Station:
         """Make a station known before it has spoken. Raises Conflict, InvalidInput."""
@@ -72,13 +102,19 @@ class Stations:
             id=station_id,
             name=name or station_id,
             time_zone=zone,
-            max_power_w=max_power_w,
+            max_power_w=max_power_w or DEFAULT_MAX_POWER_W,
+            rating_set=max_power_w is not None,
             first_seen_at=self._clock(),
             user_id=user_id,
         )
         async with self._open_uow() as uow:
-            if await uow.stations.get(station_id) is not None:
-                raise Conflict(f"there is a station {station_id} already")
+            known = await uow.stations.get(station_id)
+            if known is not None:
+                raise Conflict(
+                    f"There is a station {station_id} already."
+                    if known.accepted
+                    else f"The station {station_id} was heard already: accept it."
+                )
             await _check_user(uow, user_id)
             await uow.stations.save(station)
             await uow.audit.add(
@@ -92,6 +128,31 @@ class Stations:
             await uow.commit()
         return station
 
+    async def accept(self, actor: Author, station_id: str) -> Station:
+        """Let a station be used that was kept apart; what it sent meanwhile is metered now.
+
+        Doing it again changes nothing. Raises NotFound.
+        """
+        async with self._open_uow() as uow:
+            before = await uow.stations.get(station_id)
+            if before is None:
+                raise NotFound(f"there is no station {station_id}")
+            if before.accepted:
+                return before
+            after = replace(before, accepted=True)
+            await uow.stations.set_up(after)
+            await uow.audit.add(
+                at=self._clock(),
+                actor=actor.label,
+                action="station.accept",
+                subject=f"station:{station_id}",
+                after=_facts(after),
+                address=actor.address,
+            )
+            await uow.commit()
+        self._stored()
+        return after
+
     async def change(
         self, actor: Actor, station_id: str, changes: StationChanges
     ) -> Station:
@@ -100,7 +161,7 @@ class Stations:
             before = await uow.stations.one(station_id, actor.viewer)
             after = _changed(before, changes)
             await _check_user(uow, after.user_id)
-            await uow.stations.save(after)
+            await uow.stations.set_up(after)
             await uow.audit.add(
                 at=self._clock(),
                 actor=actor.label,
@@ -121,7 +182,7 @@ def _changed(station: Station, changes: StationChanges) -> Station:
         _check_zone(changes.time_zone)
         station = replace(station, time_zone=changes.time_zone)
     if not isinstance(changes.max_power_w, Unset):
-        station = replace(station, max_power_w=changes.max_power_w)
+        station = replace(station, max_power_w=changes.max_power_w, rating_set=True)
     if not isinstance(changes.user_id, Unset):
         station = replace(station, user_id=changes.user_id)
     return station
@@ -141,9 +202,10 @@ def _check_zone(time_zone: str) -> None:
         ) from error
 
 
+_SET_BY_ADMINS = ("name", "time_zone", "max_power_w", "user_id", "accepted")
+
+
 def _facts(station: Station) -> dict[str, Any]:
     """Return what an admin sets; what the station says changes by itself."""
     facts = asdict(station)
-    return plain(
-        {name: facts[name] for name in ("name", "time_zone", "max_power_w", "user_id")}
-    )
+    return plain({name: facts[name] for name in _SET_BY_ADMINS})

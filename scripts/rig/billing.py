@@ -68,6 +68,8 @@ class Billing:
             "SOLARRALLY_MQTT_USERNAME": login.username,
             "SOLARRALLY_MQTT_PASSWORD": login.password,
             "SOLARRALLY_MQTT_TOPIC_PREFIX": broker.prefix,
+            # The site's broker knows its stations by their passwords.
+            "SOLARRALLY_ACCEPT_STATIONS": "all",
             "SOLARRALLY_SUPPLIER_NAME": "Solar House",
             "SOLARRALLY_SUPPLIER_ADDRESS": f"1 Sunny Street|{place.city}",
             "SOLARRALLY_TIME_ZONE": place.time_zone,

@@ -1,6 +1,7 @@
 """The generated access files, in force at a real broker."""
 
 import asyncio
+import json
 import os
 import pwd
 import stat
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import aiomqtt
 import pytest
+from typer.testing import CliRunner
 
 from billing_service.adapters.mqtt.access import (
     BILLING,
@@ -18,6 +20,7 @@ from billing_service.adapters.mqtt.access import (
     Credential,
     write_access,
 )
+from billing_service.cli import app
 from scripts.rig.broker import find
 from scripts.rig.ports import HOST, free_port
 from scripts.rig.process import Program
@@ -154,3 +157,39 @@ def test_what_cannot_be_used_is_told(tmp_path: Path) -> None:
         write_access(tmp_path / "passwords" / "x", "ev", [])
     with pytest.raises(AccessFilesUnusable, match="no user barn"):
         write_access(tmp_path / "new", "ev", ["garage"], renew=["barn"])
+
+
+@pytest.mark.asyncio
+async def test_the_command_s_files_hold_at_a_broker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``solarrally mqtt-access``: registered stations get in and speak for themselves alone."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "mosquitto"
+
+    def solarrally(*arguments: str) -> str:
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    def access(*arguments: str) -> dict[str, Credential]:
+        made = json.loads(solarrally("mqtt-access", str(folder), "--json", *arguments))
+        return {name: Credential(name, password) for name, password in made.items()}
+
+    def prepare() -> dict[str, Credential]:
+        for station in ("garage", "carport"):
+            solarrally("station", "add", station)
+        made = access()
+        assert access() == {}
+        return made | access("--renew", "carport")
+
+    made = await asyncio.to_thread(prepare)
+    assert set(made) == {BILLING, HOME_ASSISTANT, "garage", "carport"}
+    async with broker_with(folder) as port, client(port, made[BILLING]) as billing:
+        await billing.subscribe("$share/ingest/ev/#", qos=1)
+        async with client(port, made["garage"]) as garage:
+            await garage.publish("ev/carport/telemetry", "x", qos=1)
+            await garage.publish("ev/garage/telemetry", "x", qos=1)
+        async with client(port, made["carport"]) as carport:
+            await carport.publish("ev/carport/status", "x", qos=1)
+        assert await heard(billing, "ev/carport/status") == ["ev/garage/telemetry"]

@@ -50,14 +50,23 @@ TARIFF = Tariff(
 
 
 class Site:
-    """Ingest and metering over one database; ``now`` is the site's clock."""
+    """Ingest and metering over one database; ``now`` is the site's clock.
+
+    Stations in ``unknown`` are kept apart when they are heard for the first time.
+    """
 
     def __init__(self, database: Database, bus: InProcessLiveBus) -> None:
         """Wire the use cases the way the service does."""
         self.database = database
         self.bus = bus
         self.now = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-        self.ingest = Ingest(database.write, self.clock, time_zone="Europe/Berlin")
+        self.unknown: set[str] = set()
+        self.ingest = Ingest(
+            database.write,
+            self.clock,
+            time_zone="Europe/Berlin",
+            accepts=lambda station_id: station_id not in self.unknown,
+        )
         self.restart()
 
     def clock(self) -> datetime:

@@ -20,7 +20,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
+    true,
 )
 from sqlalchemy.types import BigInteger
 
@@ -262,6 +264,8 @@ stations = Table(
     Column("user_id", Text, ForeignKey("users.id")),
     Column("info", JsonObject),
     Column("state", JsonObject),
+    Column("accepted", Boolean, nullable=False, server_default=true()),
+    Column("rating_set", Boolean, nullable=False, server_default=false()),
 )
 
 station_claims = Table(

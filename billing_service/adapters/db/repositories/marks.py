@@ -6,7 +6,7 @@ from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_service.adapters.db.repositories.base import Repository
-from billing_service.adapters.db.tables import marks
+from billing_service.adapters.db.tables import marks, stations
 from billing_service.services.ports import Mark
 
 _LOCK_CLASS = 0x50_1A
@@ -36,9 +36,25 @@ class MarkRepository(Repository):
         )
 
     async def waiting(self) -> list[str]:
-        """Return the stations that have marks."""
+        """Return the accepted stations that have marks."""
         result = await self._connection.scalars(
-            select(marks.c.station_id).distinct().order_by(marks.c.station_id)
+            select(marks.c.station_id)
+            .distinct()
+            .where(
+                marks.c.station_id.in_(select(stations.c.id).where(stations.c.accepted))
+            )
+            .order_by(marks.c.station_id)
+        )
+        return list(result)
+
+    async def crowded(self, most: int) -> list[str]:
+        """Return the stations kept apart that have more than so many marks."""
+        apart = select(stations.c.id).where(~stations.c.accepted)
+        result = await self._connection.scalars(
+            select(marks.c.station_id)
+            .where(marks.c.station_id.in_(apart))
+            .group_by(marks.c.station_id)
+            .having(func.count() > most)
         )
         return list(result)
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, or_, select
+from sqlalchemy import Row, Select, case, delete, or_, select, update
 
 from billing_service.adapters.db.repositories.base import Repository
 from billing_service.adapters.db.tables import station_claims, stations
@@ -23,9 +23,12 @@ class StationRepository(Repository):
         return None if row is None else _station(row)
 
     async def one(self, station_id: str, viewer: Viewer) -> Station:
-        """Return one the viewer may use. Raises NotFound, also for another's station."""
+        """Return one the viewer may use. Raises NotFound, also for another's station.
+
+        For an admin also one that is not accepted.
+        """
         result = await self._connection.execute(
-            _visible(select(stations), viewer).where(stations.c.id == station_id)
+            _usable(select(stations), viewer).where(stations.c.id == station_id)
         )
         row = result.first()
         if row is None:
@@ -33,29 +36,56 @@ class StationRepository(Repository):
         return _station(row)
 
     async def visible(self, viewer: Viewer) -> list[Station]:
-        """Return those the viewer may use: theirs and those that are no one's, by id."""
+        """Return the accepted ones that are the viewer's or no one's, by id."""
         result = await self._connection.execute(
-            _visible(select(stations), viewer).order_by(stations.c.id)
+            _usable(select(stations), viewer)
+            .where(stations.c.accepted)
+            .order_by(stations.c.id)
+        )
+        return [_station(row) for row in result]
+
+    async def pending(self) -> list[Station]:
+        """Return those that wait to be accepted, by when they were first heard."""
+        result = await self._connection.execute(
+            select(stations)
+            .where(~stations.c.accepted)
+            .order_by(stations.c.first_seen_at, stations.c.id)
         )
         return [_station(row) for row in result]
 
     async def save(self, station: Station) -> None:
         """Insert or replace."""
-        row: dict[str, Any] = {
-            "id": station.id,
-            "name": station.name,
-            "time_zone": station.time_zone,
-            "max_power_w": station.max_power_w,
-            "first_seen_at": station.first_seen_at,
-            "last_seen_at": station.last_seen_at,
-            "online": station.online,
-            "user_id": station.user_id,
-            "info": station.info,
-            "state": station.state,
-        }
+        row = _row(station)
         statement = self._insert(stations).values(row)
         await self._connection.execute(
             statement.on_conflict_do_update(index_elements=["id"], set_=_others(row))
+        )
+
+    async def hear(self, station: Station) -> None:
+        """Insert, or replace what the station itself says; what an admin set stays.
+
+        Without reading first: an admin may be changing the station at this moment.
+        """
+        statement = self._insert(stations).values(_row(station))
+        said = statement.excluded
+        heard: dict[str, Any] = {name: said[name] for name in _SAID}
+        heard["name"] = case(
+            (stations.c.name == stations.c.id, said.name), else_=stations.c.name
+        )
+        heard["max_power_w"] = case(
+            (stations.c.rating_set, stations.c.max_power_w), else_=said.max_power_w
+        )
+        await self._connection.execute(
+            statement.on_conflict_do_update(index_elements=["id"], set_=heard)
+        )
+
+    async def set_up(self, station: Station) -> None:
+        """Replace what an admin sets; what the station says stays."""
+        row = _row(station)
+        await self._connection.execute(
+            update(stations)
+            .where(stations.c.id == station.id)
+            .values({name: row[name] for name in _SET})
         )
 
     async def claim(self, station_id: str, user_id: str, at: datetime) -> None:
@@ -82,12 +112,36 @@ class StationRepository(Repository):
         return user_id
 
 
-def _visible(query: Select[Any], viewer: Viewer) -> Select[Any]:
+_SAID = ("last_seen_at", "online", "info", "state")
+"""What a station says of itself; its name and rating too, until an admin sets them."""
+
+_SET = ("name", "time_zone", "max_power_w", "rating_set", "user_id", "accepted")
+
+
+def _usable(query: Select[Any], viewer: Viewer) -> Select[Any]:
     if viewer.is_admin:
         return query
     return query.where(
-        or_(stations.c.user_id.is_(None), stations.c.user_id == viewer.user_id)
+        stations.c.accepted,
+        or_(stations.c.user_id.is_(None), stations.c.user_id == viewer.user_id),
     )
+
+
+def _row(station: Station) -> dict[str, Any]:
+    return {
+        "id": station.id,
+        "name": station.name,
+        "time_zone": station.time_zone,
+        "max_power_w": station.max_power_w,
+        "first_seen_at": station.first_seen_at,
+        "last_seen_at": station.last_seen_at,
+        "online": station.online,
+        "user_id": station.user_id,
+        "info": station.info,
+        "state": station.state,
+        "accepted": station.accepted,
+        "rating_set": station.rating_set,
+    }
 
 
 def _others(row: dict[str, Any]) -> dict[str, Any]:
@@ -106,4 +160,6 @@ def _station(row: Row[Any]) -> Station:
         user_id=row.user_id,
         info=row.info,
         state=row.state,
+        accepted=row.accepted,
+        rating_set=row.rating_set,
     )
