@@ -84,14 +84,24 @@ class Recorder:
                     self._subscribed.set()
                     async for message in client.messages:
                         payload = bytes(message.payload)
+                        said = _object(payload)
                         if message.topic.matches(f"{prefix}/+/event"):
-                            self._events.append(json.loads(payload))
+                            self._events.append(said)
                         else:
                             file.write(payload + b"\n")
                             file.flush()
                             self.frames += 1
-                            self.last_frame = json.loads(payload)
+                            self.last_frame = said or self.last_frame
                         async with self._news:
                             self._news.notify_all()
         except aiomqtt.MqttError as error:
             raise RigError(f"the recorder lost the broker: {error}") from error
+
+
+def _object(payload: bytes) -> dict[str, Any]:
+    """Read a JSON object. What is none, as anyone may publish, is an empty one."""
+    try:
+        said = json.loads(payload)
+    except ValueError, RecursionError:
+        return {}
+    return said if isinstance(said, dict) else {}
