@@ -63,7 +63,9 @@ PasswordStdin = Annotated[
 @app.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port to listen on.")
+    ] = None,
 ) -> None:
     """Run the service: bring the database up to date, then API and ingest in one process."""
     settings = _settings()

@@ -252,3 +252,21 @@ def test_backing_up_and_restoring(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refused(2, "restore", "garbage") == ["garbage is not a backup of SolarRally"]
     assert solarrally("restore", "b.gz").stdout.startswith("Restored ")
     assert solarrally("user", "list").stdout == "dana  user\n"
+
+
+def test_a_port_that_cannot_be() -> None:
+    """It is refused before anything is started."""
+    result = solarrally("serve", "--port", "99999")
+    assert result.exit_code == 2
+    assert "Invalid value for '--port'" in result.stderr
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    """It is told in one line, and left as it is."""
+    file = tmp_path / "data" / "solarrally.db"
+    file.parent.mkdir()
+    file.write_bytes(b"not a database" * 100)
+    assert refused(1, "user", "list") == [
+        "the database cannot be reached: file is not a database"
+    ]
+    assert file.read_bytes() == b"not a database" * 100

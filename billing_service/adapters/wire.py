@@ -280,7 +280,8 @@ def _number(
             return round(number * 1000)  # type: ignore[operator]  # as above
         problems.add(
             "out_of_range",
-            f"{_path(of, name)} is {number:g}; 0 to {highest} is possible",
+            # As text first: a whole number can be too large for a float.
+            f"{_path(of, name)} is {str(number)[:40]}; 0 to {highest} is possible",
         )
     elif name in value:
         problems.add("wrong_type", f"{_path(of, name)} is a number")

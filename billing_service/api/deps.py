@@ -2,11 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query, Request
 from fastapi.routing import APIRoute
 from fastapi.security import OAuth2PasswordBearer
+from pydantic import AfterValidator, AwareDatetime
 from starlette.requests import HTTPConnection
 
 from billing_service.domain.errors import NotAllowed, NotSignedIn
@@ -132,6 +134,15 @@ async def admin(actor: CurrentActor) -> Actor:
 
 AdminActor = Annotated[Actor, Depends(admin)]
 
+
+def _in_utc(moment: datetime | None) -> datetime | None:
+    """Return it in UTC, where the first and the last days of the calendar may not exist."""
+    try:
+        return moment and moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must lie between the years 1 and 9999 in UTC") from None
+
+
 _ID = "^[A-Za-z0-9_.-]{1,64}$"
 ServiceTokenId = Annotated[str, Path(pattern=_ID)]
 SessionId = Annotated[str, Path(pattern=_ID)]
@@ -139,5 +150,6 @@ UserId = Annotated[str, Path(pattern=_ID)]
 StationId = Annotated[str, Path(pattern="^[a-z0-9_-]{1,32}$")]
 TariffId = Annotated[str, Path(pattern=r"^[\x21-\x7e]{1,36}$")]
 IdFilter = Annotated[str | None, Query(pattern=_ID)]
+MomentFilter = Annotated[AwareDatetime | None, AfterValidator(_in_utc)]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 Offset = Annotated[int, Query(ge=0, le=MAX_OFFSET)]

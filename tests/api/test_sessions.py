@@ -63,6 +63,8 @@ async def test_money_and_energy_are_never_json_numbers(api: Api) -> None:
         ("started_from=2026-11-23T00:00:00Z", 200),
         ("started_from=2026-11-23T00:00:00", 422),
         ("started_from=yesterday", 422),
+        ("started_from=0001-01-01T00:00:00%2B14:00", 422),
+        ("started_to=9999-12-31T23:59:59-14:00", 422),
         ("station_id=a%00b", 422),
         ("billed=maybe", 422),
     ],

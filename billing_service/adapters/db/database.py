@@ -57,6 +57,9 @@ _SQLITE_AWAY = frozenset(
         sqlite3.SQLITE_IOERR,
         sqlite3.SQLITE_FULL,
         sqlite3.SQLITE_CANTOPEN,
+        # A damaged file, until a backup is put in its place.
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
     }
 )
 _POSTGRES_AWAY = frozenset({"08", "25", "40", "53", "57", "58"})

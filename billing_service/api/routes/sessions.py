@@ -7,13 +7,13 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime
 
 from billing_service.api.deps import (
     AdminActor,
     CurrentActor,
     IdFilter,
     Limit,
+    MomentFilter,
     Offset,
     ServicesDep,
     SessionId,
@@ -44,8 +44,8 @@ async def list_sessions(
     station_id: IdFilter = None,
     user_id: IdFilter = None,
     status: SessionStatus | None = None,
-    started_from: AwareDatetime | None = None,
-    started_to: AwareDatetime | None = None,
+    started_from: MomentFilter = None,
+    started_to: MomentFilter = None,
     billed: bool | None = None,
     limit: Limit = 50,
     offset: Offset = 0,
