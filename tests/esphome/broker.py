@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import aiomqtt
+from bench.bench import Bench
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
@@ -184,3 +185,11 @@ class Broker:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+
+
+async def charge(broker: Broker, bench: Bench, mode: str = "grid") -> None:
+    """Plug a car in and wait until it charges."""
+    result = await broker.command(id=f"charge-{mode}", command="set_mode", value=mode)
+    assert result["ok"]
+    bench.car.plugged = True
+    await broker.until(lambda ear: any(frame["P"] > 1000 for frame in ear.frames()))

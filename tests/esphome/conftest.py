@@ -4,15 +4,20 @@ import base64
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "esphome"))
 
-from bench import twin  # noqa: E402  the bench lives beside the firmware, not in a package of the environment
+# The bench lives beside the firmware, not in a package of the environment.
+from bench import twin  # noqa: E402
+from bench.bench import Bench  # noqa: E402
+
+from .broker import Broker  # noqa: E402
 
 type RunEsphome = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -59,3 +64,18 @@ def esphome(firmware: Path) -> RunEsphome:
 def twin_program() -> Path:
     """The twin, built from the working tree."""
     return twin.build()
+
+
+@pytest_asyncio.fixture
+async def bench() -> AsyncIterator[Bench]:
+    """A bench with sun, grid and no car."""
+    async with Bench() as bench:
+        yield bench
+
+
+@pytest_asyncio.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
+    """A broker. At the end everything that the station said must have been to the contract."""
+    async with Broker(tmp_path) as broker:
+        yield broker
+        assert broker.ear.wrong == []

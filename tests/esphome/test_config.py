@@ -114,6 +114,15 @@ def test_wrong_setting_is_named(
     assert message in re.sub(r"\s+", " ", done.stdout + done.stderr)
 
 
+def test_update_hosts_are_names_alone(firmware: Path, esphome: RunEsphome) -> None:
+    """What stands on the list of allowed hosts is a name, or nothing would ever match it."""
+    done = esphome("-s", "update_hosts", "https://x.org/f", "config", "twin.yaml")
+    assert done.returncode != 0
+    assert "without scheme, port or path" in re.sub(
+        r"\s+", " ", done.stdout + done.stderr
+    )
+
+
 def test_bad_station_name_is_named(firmware: Path, esphome: RunEsphome) -> None:
     """A station name that MQTT topics cannot carry is refused."""
     done = esphome("-s", "station", "Garage 1", "config", "twin.yaml")
@@ -138,6 +147,10 @@ def generated(firmware: Path, esphome: RunEsphome) -> Path:
         "CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE=y",
         "CONFIG_FATFS_IMMEDIATE_FSYNC=y",
         "CONFIG_FATFS_LFN_HEAP=y",
+        # An image says its version, and its server's certificate is checked.
+        "CONFIG_APP_PROJECT_VER_FROM_CONFIG=y",
+        'CONFIG_APP_PROJECT_VER="0.1.0"',
+        "CONFIG_MBEDTLS_CERTIFICATE_BUNDLE=y",
     ],
 )
 def test_esp32_safety_option(generated: Path, option: str) -> None:
@@ -189,5 +202,12 @@ def test_esp32_builds_what_the_station_links(generated: Path) -> None:
     cmake = (generated / "CMakeLists.txt").read_text()
     excluded = re.search(r'EXCLUDE_COMPONENTS "([^"]*)"', cmake)
     assert excluded
-    needed = {"mqtt", "esp-tls", "fatfs", "sdmmc", "esp_driver_sdspi"}
+    needed = {
+        "mqtt",
+        "esp-tls",
+        "esp_http_client",
+        "fatfs",
+        "sdmmc",
+        "esp_driver_sdspi",
+    }
     assert needed.isdisjoint(excluded[1].split(";"))

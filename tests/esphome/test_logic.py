@@ -67,7 +67,9 @@ def test_logic_knows_no_esphome() -> None:
         assert not re.search(r"\bmillis\(|\btime\(|chrono|random_device", text), path
 
 
-@pytest.mark.parametrize("name", ["mqtt_link_esp32.cpp", "storage.cpp"])
+@pytest.mark.parametrize(
+    "name", ["mqtt_link_esp32.cpp", "storage.cpp", "fetcher_esp32.cpp"]
+)
 def test_esp32_only_code_is_well_formed(name: str) -> None:
     """What only the ESP32 compiles agrees with the declarations of the calls it uses."""
     component = LOGIC_TESTS.parents[2] / "esphome" / "components" / "solarrally"

@@ -18,13 +18,6 @@ DEAD_TIME_S = 0.2
 
 
 @pytest_asyncio.fixture
-async def bench() -> AsyncIterator[Bench]:
-    """A bench with sun, grid and no car."""
-    async with Bench() as bench:
-        yield bench
-
-
-@pytest_asyncio.fixture
 async def station(
     twin_program: Path, tmp_path: Path, bench: Bench
 ) -> AsyncIterator[Twin]:

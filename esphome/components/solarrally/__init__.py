@@ -10,7 +10,9 @@ from esphome.components.esp32 import (
     add_idf_sdkconfig_option,
     idf_version,
     include_builtin_idf_component,
+    request_http_client,
     request_tls,
+    require_certificate_bundle,
     require_fatfs,
     require_vfs_dir,
 )
@@ -18,6 +20,7 @@ from esphome.const import (
     CONF_BROKER,
     CONF_CURRENT,
     CONF_ENERGY,
+    CONF_ESPHOME,
     CONF_ID,
     CONF_MODEL,
     CONF_MQTT,
@@ -28,8 +31,10 @@ from esphome.const import (
     CONF_PIN,
     CONF_PORT,
     CONF_POWER,
+    CONF_PROJECT,
     CONF_TIME_ID,
     CONF_USERNAME,
+    CONF_VERSION,
     CONF_VOLTAGE,
 )
 from esphome.core import CORE
@@ -48,9 +53,11 @@ AUTO_LOAD = [
     "output",
     "select",
     "sensor",
+    "sha256",
     "switch",
     "text_sensor",
     "voltage_sampler",
+    "watchdog",
 ]
 DEPENDENCIES = ["network"]
 
@@ -75,6 +82,7 @@ CONF_FEEDBACK_PIN = "feedback_pin"
 CONF_FOLLOW = "follow"
 CONF_FOLLOW_ON = "on"
 CONF_GRID = "grid"
+CONF_HOSTS = "hosts"
 CONF_METERS = "meters"
 CONF_OFFSET = "offset"
 CONF_PWM = "pwm"
@@ -83,6 +91,7 @@ CONF_SCALE = "scale"
 CONF_SESSION = "session"
 CONF_SOLAR = "solar"
 CONF_STATION = "station"
+CONF_UPDATE = "update"
 
 SOURCES = (CONF_SOLAR, CONF_GRID)
 
@@ -140,6 +149,27 @@ def _card_on_esp32(config: ConfigType) -> ConfigType:
         raise cv.Invalid(f"a card slot needs {', '.join(missing)}")
     return config
 
+
+def host_name(value: Any) -> str:
+    """A host's name or IPv4 address, without scheme, port or path."""
+    text = cv.string_strict(value).lower()
+    if not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", text):
+        raise cv.Invalid(
+            f"'{text}' must be a host's name alone, without scheme, port or path"
+        )
+    return text
+
+
+UPDATE_SCHEMA = cv.All(
+    cv.Schema(
+        {
+            cv.Required(CONF_HOSTS): cv.All(
+                cv.ensure_list(host_name), cv.Length(min=1)
+            ),
+        }
+    ),
+    cv.requires_component("ota"),
+)
 
 LOG_SCHEMA = cv.All(
     cv.Schema(
@@ -210,6 +240,11 @@ def _validate(config: ConfigType) -> ConfigType:
             f"follow needs '{CONF_AVAILABLE_POWER}': a sensor of the solar power the car could have",
             path=[CONF_FOLLOW, CONF_FOLLOW_ON],
         )
+    if CONF_UPDATE in config and CONF_MQTT not in config:
+        raise cv.Invalid(
+            f"'{CONF_UPDATE}' takes its command over MQTT: it needs '{CONF_MQTT}'",
+            path=[CONF_UPDATE],
+        )
     if set(config[CONF_METERS]) != set(config[CONF_CONTACTORS]) & set(SOURCES):
         raise cv.Invalid(
             "every contactor needs a meter of the same source, and no other",
@@ -251,6 +286,7 @@ CONFIG_SCHEMA = cv.All(
             cv.Optional(CONF_CLOCK_READY): cv.use_id(binary_sensor.BinarySensor),
             cv.Optional(CONF_MQTT): MQTT_SCHEMA,
             cv.Optional(CONF_LOG): LOG_SCHEMA,
+            cv.Optional(CONF_UPDATE): UPDATE_SCHEMA,
             cv.Optional(CONF_AUTO, default={}): cv.Schema(table.schema_of(table.AUTO)),
             cv.Optional(CONF_FOLLOW, default={}): cv.Schema(
                 {
@@ -308,6 +344,18 @@ async def to_code(config: ConfigType) -> None:
         await _mqtt_to_code(var, config[CONF_MQTT])
     if CONF_LOG in config:
         await _log_to_code(var, config[CONF_LOG])
+    if update := config.get(CONF_UPDATE):
+        cg.add_define("USE_SOLARRALLY_UPDATE")
+        cg.add(var.set_update_hosts(update[CONF_HOSTS]))
+        if CORE.is_esp32:
+            request_http_client()
+            require_certificate_bundle()
+    if CORE.is_esp32:
+        # An image says its version, so that an update can be told from a downgrade before it is installed.
+        version = CORE.config[CONF_ESPHOME].get(CONF_PROJECT, {}).get(CONF_VERSION)
+        if version:
+            add_idf_sdkconfig_option("CONFIG_APP_PROJECT_VER_FROM_CONFIG", True)
+            add_idf_sdkconfig_option("CONFIG_APP_PROJECT_VER", version)
     if CONF_OTA in CORE.config:
         # The contactors open before an update blocks the main loop.
         ota.request_ota_state_listeners()

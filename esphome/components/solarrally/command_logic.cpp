@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "clock_logic.h"
+#include "update_logic.h"
 
 namespace evstation {
 
@@ -72,6 +73,12 @@ void judge_update(Verdict *verdict, const JsonValue *value, const CommandContext
     return refuse(verdict, "malformed", "update_firmware needs url, sha256 and version");
   if (!context.can_update)
     return refuse(verdict, "not_supported", "this station takes no firmware over MQTT");
+  if (context.update_hosts == nullptr || !is_allowed_host(verdict->url, *context.update_hosts))
+    return refuse(verdict, "out_of_range", "firmware from this host is not allowed");
+  if (!is_version(verdict->version))
+    return refuse(verdict, "out_of_range", "the version is not numbers divided by dots");
+  if (is_version(context.firmware) && is_older(verdict->version, context.firmware))
+    return refuse(verdict, "out_of_range", "the version is older than " + context.firmware + ", which runs now");
   if (context.contactor_closed)
     return refuse(verdict, "busy", "a contactor is closed");
   verdict->ok = true;

@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <string>
+#include <vector>
 
 #include "json_logic.h"
 #include "types.h"
@@ -30,6 +31,9 @@ struct CommandContext {
   bool contactor_closed = false;
   bool updating = false;
   bool can_update = false;
+  /// Hosts that firmware may come from, and the version that runs now.
+  const std::vector<std::string> *update_hosts = nullptr;
+  std::string firmware;
 };
 
 /// The verdict on one command. Only with `ok` is there something to do.

@@ -105,6 +105,12 @@ std::string state_json(const Station &station, const Identity &identity, const C
   if (surroundings.sd != nullptr)
     json.text("sd", surroundings.sd);
   json.integer("backlog", static_cast<int64_t>(surroundings.backlog));
+  if (!surroundings.update_version.empty()) {
+    json.begin_object("update")
+        .text("version", surroundings.update_version)
+        .integer("progress", surroundings.update_progress)
+        .end_object();
+  }
   if (!station.sessions().active()) {
     json.null("session");
   } else {

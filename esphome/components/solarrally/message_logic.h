@@ -26,6 +26,9 @@ struct Surroundings {
   /// `ok`, `missing`, `failed`, `full`; null without a card slot.
   const char *sd = nullptr;
   size_t backlog = 0;
+  /// The firmware that is being installed; empty when there is none.
+  std::string update_version;
+  int update_progress = 0;
 };
 
 /// The session's name on the wire.

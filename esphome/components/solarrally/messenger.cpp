@@ -69,6 +69,8 @@ void Messenger::publish_state_(logic::Millis now_ms) {
   around.backlog = this->outbox_->backlog();
   // The time is not a change, and a shrinking backlog is no news at every frame of it.
   around.backlog = around.backlog > 0 ? (around.backlog + 99) / 100 * 100 : 0;
+  around.update_version = this->update_version_;
+  around.update_progress = this->update_progress_;
   const std::string state = logic::state_json(*this->station_, *this->identity_, *this->clock_, 0, around);
   const std::string what = state.substr(state.find(",\"boot\""));
   if (what == this->last_state_)
@@ -81,6 +83,15 @@ void Messenger::publish_state_(logic::Millis now_ms) {
 }
 
 void Messenger::event(const logic::StationEvent &event) { this->say_event_({false, event}); }
+
+void Messenger::update(const std::string &version, int progress) {
+  this->update_version_ = version;
+  this->update_progress_ = progress / 10 * 10;
+}
+
+void Messenger::outcome(const std::string &id, bool ok, const std::string &message) {
+  this->link_->publish(this->topic_("result"), logic::outcome_json(id, ok, message), false);
+}
 
 void Messenger::say_event_(WaitingEvent event) {
   this->waiting_events_.push_back(event);
@@ -110,8 +121,10 @@ void Messenger::message_(const std::string &payload, bool retained) {
   context.vehicle = this->station_->vehicle();
   context.fault_latched = this->station_->faults().latched();
   context.contactor_closed = !this->station_->contactors().all_open();
-  context.updating = this->station_->status() == logic::Status::UPDATING;
+  context.updating = this->station_->status() == logic::Status::UPDATING || !this->update_version_.empty();
   context.can_update = this->identity_->can_update;
+  context.update_hosts = this->update_hosts_;
+  context.firmware = this->identity_->firmware;
   logic::Verdict verdict = this->judge_.judge(payload, retained, context);
   if (!verdict.answer) {
     ESP_LOGW(TAG, "A command that cannot be answered was ignored (%u so far)", static_cast<unsigned>(this->judge_.ignored()));

@@ -27,6 +27,11 @@ class Messenger final : public logic::Sender {
   void begin(MqttLink::Config config, const std::string &prefix, logic::Storage *storage);
   void loop(logic::Millis now_ms);
   void event(const logic::StationEvent &event);
+  /// An update is under way; each tenth of it is told in the state. An empty version ends it.
+  void update(const std::string &version, int progress);
+  /// How a command ended that was accepted before.
+  void outcome(const std::string &id, bool ok, const std::string &message);
+  void set_update_hosts(const std::vector<std::string> *hosts) { this->update_hosts_ = hosts; }
   /// Say goodbye, so that nobody waits for the last will.
   void stop();
 
@@ -64,6 +69,9 @@ class Messenger final : public logic::Sender {
   std::string base_;
   std::string discovery_prefix_;
   std::string last_state_;
+  std::string update_version_;
+  int update_progress_{0};
+  const std::vector<std::string> *update_hosts_{nullptr};
   /// Told in order; they wait for the broker and, after a boot, for the clock.
   std::deque<WaitingEvent> waiting_events_;
   bool connected_{false};

@@ -187,10 +187,46 @@ bool SolarRally::obey_(const logic::Verdict &verdict) {
       // The result must be out before the station is.
       this->set_timeout("reboot", 1000, [] { App.safe_reboot(); });
       return true;
+#ifdef USE_SOLARRALLY_UPDATE
+    case logic::CommandKind::UPDATE_FIRMWARE:
+      // From here on no contactor closes; the download blocks the main loop, so the result must be out before.
+      this->updating_ = true;
+      this->messenger_->update(verdict.version, 0);
+      this->set_timeout("update", 500, [this, update = Update{verdict.id, verdict.url, verdict.sha256, verdict.version}] {
+        this->update_(update);
+      });
+      return true;
+#endif
     default:
       return false;
   }
 }
+
+#ifdef USE_SOLARRALLY_UPDATE
+void SolarRally::set_update_hosts(const std::vector<std::string> &hosts) {
+  this->update_hosts_ = hosts;
+  this->identity_.can_update = true;
+}
+
+void SolarRally::update_(const Update &update) {
+  const auto tick = [this, &update](int progress) {
+    // The station goes on seeing and saying, with everything off.
+    this->station_->step(this->see_());
+    this->drive_();
+    this->messenger_->update(update.version, progress);
+    this->messenger_->loop(this->now_());
+  };
+  tick(0);
+  const std::string why = install(update, tick);
+  this->messenger_->outcome(update.id, why.empty(), why);
+  if (why.empty()) {
+    this->set_timeout("reboot", 1000, [] { App.safe_reboot(); });
+    return;
+  }
+  this->messenger_->update("", 0);
+  this->updating_ = false;
+}
+#endif
 
 void SolarRally::setup() {
   this->started_ms_ = millis_64();
@@ -223,6 +259,9 @@ void SolarRally::setup() {
 #ifdef USE_SOLARRALLY_MQTT
   this->messenger_ = std::make_unique<Messenger>(this->station_.get(), &this->identity_, &this->clock_);
   this->messenger_->set_discovery_prefix(this->discovery_prefix_);
+#ifdef USE_SOLARRALLY_UPDATE
+  this->messenger_->set_update_hosts(&this->update_hosts_);
+#endif
   this->messenger_->on_command = [this](const logic::Verdict &verdict) { return this->obey_(verdict); };
   this->mqtt_.client_id = "solarrally-" + this->identity_.station + "-" + this->identity_.serial;
 #ifdef USE_SOLARRALLY_LOG

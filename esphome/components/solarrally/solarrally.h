@@ -18,6 +18,7 @@
 #include "messenger.h"
 #include "station_logic.h"
 #include "storage.h"
+#include "updater.h"
 #ifdef USE_OTA_STATE_LISTENER
 #include "esphome/components/ota/ota_backend.h"
 #endif
@@ -75,6 +76,9 @@ class SolarRally final : public Component
   void set_certificate_authority(const std::string &pem) { this->mqtt_.certificate_authority = pem; }
   void set_discovery_prefix(const std::string &prefix) { this->discovery_prefix_ = prefix; }
   void set_topic_prefix(const std::string &prefix) { this->topic_prefix_ = prefix; }
+#endif
+#ifdef USE_SOLARRALLY_UPDATE
+  void set_update_hosts(const std::vector<std::string> &hosts);
 #endif
 #ifdef USE_SOLARRALLY_LOG
   void set_log_folder(const std::string &folder) { this->log_folder_ = folder; }
@@ -146,6 +150,9 @@ class SolarRally final : public Component
   void read_clock_(logic::Millis now_ms);
   bool controlled_() const;
   bool obey_(const logic::Verdict &verdict);
+#ifdef USE_SOLARRALLY_UPDATE
+  void update_(const Update &update);
+#endif
 
   logic::Identity identity_;
   logic::Clock clock_;
@@ -174,6 +181,9 @@ class SolarRally final : public Component
   std::string topic_prefix_{"ev"};
   std::string discovery_prefix_;
   std::unique_ptr<Messenger> messenger_;
+#endif
+#ifdef USE_SOLARRALLY_UPDATE
+  std::vector<std::string> update_hosts_;
 #endif
 #ifdef USE_SOLARRALLY_LOG
   std::string log_folder_;

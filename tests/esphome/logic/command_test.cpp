@@ -66,9 +66,32 @@ TEST(Command, UpdatesAreRefusedWhileAContactorIsClosed) {
   CommandJudge judge;
   EXPECT_STREQ(judge.judge("{\"id\":\"a\"" + update, false, context).error, "not_supported");
   context.can_update = true;
-  EXPECT_TRUE(judge.judge("{\"id\":\"b\"" + update, false, context).ok);
+  EXPECT_STREQ(judge.judge("{\"id\":\"b\"" + update, false, context).error, "out_of_range") << "no host is allowed";
+  const std::vector<std::string> hosts{"x.invalid"};
+  context.update_hosts = &hosts;
+  EXPECT_TRUE(judge.judge("{\"id\":\"c\"" + update, false, context).ok);
   context.contactor_closed = true;
-  EXPECT_STREQ(judge.judge("{\"id\":\"c\"" + update, false, context).error, "busy");
+  EXPECT_STREQ(judge.judge("{\"id\":\"d\"" + update, false, context).error, "busy");
+}
+
+TEST(Command, UpdatesComeFromAllowedHostsAndNeverGoBack) {
+  const auto update = [](const char *host, const char *version) {
+    static int id = 0;
+    return "{\"id\":\"u" + std::to_string(id++) + R"(","command":"update_firmware","value":{"url":"https://)" + host +
+           R"(/f","sha256":")" + std::string(64, 'a') + R"(","version":")" + version + "\"}}";
+  };
+  const std::vector<std::string> hosts{"home.local"};
+  auto context = here();
+  context.can_update = true;
+  context.update_hosts = &hosts;
+  context.firmware = "1.2.0";
+  CommandJudge judge;
+  EXPECT_TRUE(judge.judge(update("home.local", "1.2.1"), false, context).ok);
+  EXPECT_TRUE(judge.judge(update("home.local", "1.2"), false, context).ok) << "the same again";
+  EXPECT_STREQ(judge.judge(update("home.local", "1.1.9"), false, context).error, "out_of_range");
+  EXPECT_STREQ(judge.judge(update("home.local", "newest"), false, context).error, "out_of_range");
+  EXPECT_STREQ(judge.judge(update("evil.local", "1.3"), false, context).error, "out_of_range");
+  EXPECT_STREQ(judge.judge(update("home.local@evil.local", "1.3"), false, context).error, "out_of_range");
 }
 
 TEST(Command, NothingIsObeyedDuringAnUpdate) {
