@@ -16,7 +16,12 @@ from billing_service.adapters.db.migrate import current, head
 from billing_service.adapters.keys import KeyRing
 from billing_service.adapters.live import InProcessLiveBus
 from billing_service.adapters.mqtt import Broker, MqttCommands, MqttIngest
-from billing_service.adapters.ocpi import tariff_from_dict, tariff_to_dict
+from billing_service.adapters.ocpi import (
+    cdr_to_ocpi,
+    session_from_ocpi,
+    tariff_from_dict,
+    tariff_to_dict,
+)
 from billing_service.adapters.offline_log import LogLimits, read_log
 from billing_service.adapters.passwords import Argon2Passwords
 from billing_service.adapters.pdf import PdfBillRenderer
@@ -25,6 +30,7 @@ from billing_service.api.application import create_api
 from billing_service.api.deps import Services
 from billing_service.domain.bill import Party
 from billing_service.domain.errors import StoreUnavailable
+from billing_service.services.audit import AuditLog
 from billing_service.services.auth import Auth, PasswordHasher
 from billing_service.services.billing import Billing
 from billing_service.services.bills import Bills
@@ -278,12 +284,19 @@ def wire(
     return Services(
         auth=Auth(write, read, clock, passwords, signer),
         users=Users(write, read, clock, passwords),
+        audit=AuditLog(read),
         service_tokens=ServiceTokens(write, read, clock),
         stations=Stations(
             write, read, clock, time_zone=settings.time_zone, stored=stored
         ),
         uploads=uploads(settings, clock, database, stored=stored),
-        tariffs=Tariffs(write, read, clock, currency=settings.currency),
+        tariffs=Tariffs(
+            write,
+            read,
+            clock,
+            currency=settings.currency,
+            time_zone=settings.time_zone,
+        ),
         sessions=Sessions(write, read, clock, commands),
         billing=Billing(write, read, issuer, render),
         bills=Bills(write, read, clock, issuer, render),
@@ -300,6 +313,8 @@ def wire(
         clock=clock,
         read_tariff=tariff_from_dict,
         write_tariff=tariff_to_dict,
+        read_session=session_from_ocpi,
+        write_cdr=cdr_to_ocpi,
         checks=checks,
         allowed_origins=settings.allowed_origins,
     )

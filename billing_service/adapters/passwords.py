@@ -5,6 +5,8 @@ from asyncio import Semaphore, to_thread
 from pwdlib import PasswordHash
 from pwdlib.exceptions import UnknownHashError
 
+from billing_service.adapters.common_passwords import is_common
+
 _AT_ONCE = 2
 """Each hash takes 64 MiB; a burst of sign-ins must not take the machine's memory."""
 
@@ -35,6 +37,10 @@ class Argon2Passwords:
                 return await to_thread(self._hash.verify_and_update, password, hashed)
             except UnknownHashError:
                 return False, None
+
+    def is_common(self, password: str) -> bool:
+        """Tell whether it is one that everyone tries first."""
+        return is_common(password)
 
     async def waste(self, password: str) -> None:
         """Take as long as ``verify`` would."""

@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from billing_service.adapters.ocpi import (
-    CdrInvalid,
     cdr_to_ocpi,
     session_from_ocpi,
     tariff_from_dict,
 )
-from billing_service.adapters.ocpi.cdr import OcpiSession
-from billing_service.domain.errors import TariffInvalid
+from billing_service.domain.errors import CdrInvalid, TariffInvalid
 from billing_service.domain.rating import rate_usages
 from billing_service.domain.tariff import Tariff
 from billing_service.domain.tariff_check import ensure_valid
+from billing_service.domain.usage import UsedSession
 
 _MAX_BYTES = 16 * 1024 * 1024
 
@@ -65,7 +64,7 @@ def _read_tariff(path: Path, problems: list[str]) -> Tariff | None:
     return None
 
 
-def _read_session(path: Path, problems: list[str]) -> OcpiSession | None:
+def _read_session(path: Path, problems: list[str]) -> UsedSession | None:
     try:
         return session_from_ocpi(_load(path))
     except _Unreadable as error:

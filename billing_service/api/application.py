@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from billing_service.api import errors
 from billing_service.api.middleware import BodyLimit, RequestContext
 from billing_service.api.routes import (
+    audit,
     auth,
     bills,
     corrections,
@@ -37,6 +38,7 @@ ROUTERS = tuple(
         bills,
         corrections,
         rejected,
+        audit,
         live,
     )
 )

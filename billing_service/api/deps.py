@@ -11,9 +11,11 @@ from fastapi.security import OAuth2PasswordBearer
 from pydantic import AfterValidator, AwareDatetime
 from starlette.requests import HTTPConnection
 
+from billing_service.domain.cdr import Cdr
 from billing_service.domain.errors import NotAllowed, NotSignedIn
 from billing_service.domain.tariff import Tariff
-from billing_service.services.audit import Actor
+from billing_service.domain.usage import UsedSession
+from billing_service.services.audit import Actor, AuditLog
 from billing_service.services.auth import Auth
 from billing_service.services.billing import Billing
 from billing_service.services.bills import Bills
@@ -44,6 +46,7 @@ class Services:
     stations: Stations
     uploads: LogUploads
     tariffs: Tariffs
+    audit: AuditLog
     sessions: Sessions
     billing: Billing
     bills: Bills
@@ -54,6 +57,8 @@ class Services:
     clock: Clock
     read_tariff: Callable[[object], Tariff]
     write_tariff: Callable[[Tariff], dict[str, Any]]
+    read_session: Callable[[object], UsedSession]
+    write_cdr: Callable[[Cdr], dict[str, Any]]
     checks: dict[str, Callable[[], Awaitable[str | None]]]
     allowed_origins: tuple[str, ...] = ()
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from billing_service.domain.errors import (
+    CdrInvalid,
     CommandRefused,
     Conflict,
     DomainError,
@@ -39,6 +40,7 @@ log = structlog.get_logger(__name__)
 _STATUS: tuple[tuple[type[DomainError], HTTPStatus], ...] = (
     (InvalidInput, HTTPStatus.UNPROCESSABLE_CONTENT),
     (TariffInvalid, HTTPStatus.UNPROCESSABLE_CONTENT),
+    (CdrInvalid, HTTPStatus.UNPROCESSABLE_CONTENT),
     (FrameRejected, HTTPStatus.UNPROCESSABLE_CONTENT),
     (NotSignedIn, HTTPStatus.UNAUTHORIZED),
     (NotAllowed, HTTPStatus.FORBIDDEN),
@@ -114,7 +116,7 @@ def of_domain(error: DomainError) -> JSONResponse:
     status = status_of(error)
     detail, headers, more = error.message, dict[str, str](), dict[str, Any]()
     match error:
-        case InvalidInput() | TariffInvalid():
+        case InvalidInput() | TariffInvalid() | CdrInvalid():
             more["errors"] = [
                 {"path": path, "message": text} for path, text in error.problems
             ]

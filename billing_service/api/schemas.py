@@ -538,6 +538,31 @@ class RejectedPage(Out):
     offset: int
 
 
+# -- audit log -------------------------------------------------------------------------------------
+
+
+class AuditEntryOut(Out):
+    """Who did what to what, when and from where, and how it was before and after."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    address: str | None
+
+
+class AuditPage(Out):
+    """One page, newest first, and how many entries there are in all."""
+
+    items: list[AuditEntryOut]
+    total: int
+    limit: int
+    offset: int
+
+
 # -- health ----------------------------------------------------------------------------------------
 
 

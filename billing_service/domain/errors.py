@@ -3,6 +3,7 @@
     DomainError
     ├── FrameRejected        a message that breaks the wire contract
     ├── TariffInvalid        a tariff that cannot be right
+    ├── CdrInvalid           what was used cannot be read
     ├── NoTariff             a session that no tariff covers
     ├── CurrencyMismatch     amounts of two currencies were mixed
     ├── InvalidInput         what was given cannot be used
@@ -26,6 +27,7 @@
 Each carries a stable ``code`` that clients may match on, and a sentence for people.
 """
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -60,6 +62,17 @@ class TariffInvalid(DomainError):
         """Keep every problem, so that all can be mended at once."""
         super().__init__("; ".join(f"{path}: {text}" for path, text in problems))
         self.problems = problems
+
+
+class CdrInvalid(DomainError):
+    """What was used in a session cannot be read; ``problems`` are (JSON path, sentence) pairs."""
+
+    code = "cdr_invalid"
+
+    def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
+        """Keep every problem, so that all can be mended at once."""
+        self.problems = tuple(problems)
+        super().__init__("; ".join(f"{path}: {text}" for path, text in self.problems))
 
 
 class NoTariff(DomainError):

@@ -47,6 +47,17 @@ class Usage:
     max_power_w: Decimal | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsedSession:
+    """What was used in a session, and where and when. ``currency`` None: any."""
+
+    started_at: datetime
+    ended_at: datetime
+    time_zone: str
+    currency: str | None
+    usages: tuple[Usage, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """A part of a usage in which no restriction can change. Times in µs since 1970."""

@@ -4,7 +4,16 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from billing_service.services.ports import Role, User, Viewer
+from billing_service.domain.errors import NotAllowed
+from billing_service.services.ports import (
+    AuditEntry,
+    AuditQuery,
+    OpenReadUnitOfWork,
+    Page,
+    Role,
+    User,
+    Viewer,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +55,21 @@ class Console:
 
 
 type Author = Actor | Console
+
+
+class AuditLog:
+    """Reads the log; only the use cases write it, each in its own transaction."""
+
+    def __init__(self, open_read: OpenReadUnitOfWork) -> None:
+        """Take what it works with."""
+        self._open_read = open_read
+
+    async def page(self, query: AuditQuery, viewer: Viewer) -> Page[AuditEntry]:
+        """Return one page, newest first. Raises NotAllowed unless the viewer is an admin."""
+        if not viewer.is_admin:
+            raise NotAllowed("Only an admin may read the audit log.")
+        async with self._open_read() as read:
+            return await read.audit.page(query)
 
 
 def user_facts(user: User) -> dict[str, Any]:

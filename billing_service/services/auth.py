@@ -40,6 +40,9 @@ class PasswordHasher(Protocol):
     async def verify(self, password: str, hashed: str) -> tuple[bool, str | None]:
         """Return whether it is the password, and a new hash if the old one is too weak today."""
 
+    def is_common(self, password: str) -> bool:
+        """Tell whether it is one that everyone tries first."""
+
     async def waste(self, password: str) -> None:
         """Take as long as ``verify`` would, so that time does not tell who exists."""
 

@@ -190,6 +190,37 @@ class BillQuery:
     offset: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """Who did what to what, when and from where, and how it was before and after."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    address: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditQuery:
+    """Filters and paging of the audit log; newest first. ``since`` included, ``until`` not.
+
+    ``before_id`` pages through a log that grows meanwhile: entries older than that one.
+    """
+
+    subject: str | None = None
+    actor: str | None = None
+    action: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    before_id: int | None = None
+    limit: int = 50
+    offset: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Attempts:
     """How many attempts to sign in were counted, and when the oldest of them was."""
@@ -386,6 +417,9 @@ class Tariffs(Protocol):
 
     async def latest(self, tariff_id: str) -> Tariff | None:
         """Return the newest version."""
+
+    async def versions(self, tariff_id: str) -> list[Tariff]:
+        """Return all versions, the newest first."""
 
     async def in_force(
         self, at: datetime, *, station_id: str, user_id: str | None
@@ -605,6 +639,9 @@ class Audit(Protocol):
         address: str | None = None,
     ) -> None:
         """Append one entry."""
+
+    async def page(self, query: AuditQuery) -> Page[AuditEntry]:
+        """Return one page, newest first. The caller has checked that the asker is an admin."""
 
 
 class ReadUnitOfWork(Protocol):

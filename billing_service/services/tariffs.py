@@ -1,12 +1,36 @@
 """Tariffs, version by version."""
 
+import asyncio
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
-from billing_service.domain.errors import NotFound, TariffInvalid
+from billing_service.domain.cdr import Cdr
+from billing_service.domain.errors import (
+    CdrInvalid,
+    InvalidInput,
+    NotFound,
+    TariffInvalid,
+)
+from billing_service.domain.prices import PriceSlot, prices
+from billing_service.domain.rating import rate_usages
 from billing_service.domain.tariff import Tariff
 from billing_service.domain.tariff_check import ensure_valid
+from billing_service.domain.usage import UsedSession
 from billing_service.services.audit import Author
 from billing_service.services.ports import Clock, OpenReadUnitOfWork, OpenUnitOfWork
+
+LONGEST_CURVE = timedelta(days=62)
+"""Over which prices may be asked for at once: two months."""
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+"""Times beyond are typing errors, and near the ends of the calendar no zone can be asked."""
+
+LONGEST_PREVIEW = timedelta(days=31)
+MAX_PREVIEW_PERIODS = 1_000
+MAX_PREVIEW_ELEMENTS = 200
+"""A what-if is for people; anyone may ask for one, so that none may take minutes to rate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +52,14 @@ class Tariffs:
         clock: Clock,
         *,
         currency: str,
+        time_zone: str = "UTC",
     ) -> None:
         """Take what it works with; ``currency`` is the one bills are issued in."""
         self._open_uow = open_uow
         self._open_read = open_read
         self._clock = clock
         self._currency = currency
+        self._time_zone = time_zone
 
     async def all(self) -> list[Tariff]:
         """Return the newest version of each, by id."""
@@ -47,6 +73,99 @@ class Tariffs:
         if tariff is None:
             raise NotFound(f"there is no tariff {tariff_id}")
         return tariff
+
+    async def versions(self, tariff_id: str) -> list[Tariff]:
+        """Return all versions, the newest first. Raises NotFound."""
+        async with self._open_read() as read:
+            versions = await read.tariffs.versions(tariff_id)
+        if not versions:
+            raise NotFound(f"there is no tariff {tariff_id}")
+        return versions
+
+    async def version(self, tariff_id: str, version: int) -> Tariff:
+        """Return one version. Raises NotFound."""
+        for tariff in await self.versions(tariff_id):
+            if tariff.version == version:
+                return tariff
+        raise NotFound(f"tariff {tariff_id} has no version {version}")
+
+    async def prices(
+        self,
+        tariff_id: str,
+        from_at: datetime,
+        to_at: datetime,
+        time_zone: str | None,
+        *,
+        energy_kwh: Decimal,
+        duration: timedelta,
+    ) -> tuple[Tariff, tuple[PriceSlot, ...]]:
+        """Return the newest version and its prices over time. Raises NotFound, InvalidInput.
+
+        ``time_zone`` is the station's, None: the service's own. ``energy_kwh`` and ``duration``
+        are what the session has used so far.
+        """
+        zone = time_zone or self._time_zone
+        if not EARLIEST <= from_at <= LATEST:
+            raise InvalidInput(("from", "must lie in the years 2000 to 2200"))
+        if to_at <= from_at:
+            raise InvalidInput(("to", "must be after from"))
+        if to_at - from_at > LONGEST_CURVE:
+            raise InvalidInput(
+                ("to", f"may be at most {LONGEST_CURVE.days} days after from")
+            )
+        tariff = await self.latest(tariff_id)
+        # A tariff of thousands of elements takes its time: not in the event loop.
+        try:
+            slots = await asyncio.to_thread(
+                prices,
+                tariff,
+                from_at,
+                to_at,
+                zone,
+                energy_kwh=energy_kwh,
+                duration=duration,
+            )
+        except TariffInvalid as error:
+            raise InvalidInput(*error.problems) from error
+        return tariff, slots
+
+    async def preview(
+        self, tariff: Tariff, session: UsedSession
+    ) -> tuple[Cdr, tuple[tuple[str, str], ...]]:
+        """Rate a what-if; return it with the tariff's warnings. Nothing is stored.
+
+        Raises TariffInvalid, CdrInvalid.
+        """
+        problems = []
+        if session.ended_at - session.started_at > LONGEST_PREVIEW:
+            problems.append(
+                ("$.end_date_time", f"is {LONGEST_PREVIEW.days} days after the start")
+            )
+        if len(session.usages) > MAX_PREVIEW_PERIODS:
+            problems.append(
+                ("$.charging_periods", f"may be {MAX_PREVIEW_PERIODS} at most")
+            )
+        if session.currency not in (None, tariff.currency):
+            problems.append(("$.currency", f"the tariff's is {tariff.currency}"))
+        if problems:
+            raise CdrInvalid(problems)
+        if len(tariff.elements) > MAX_PREVIEW_ELEMENTS:
+            raise TariffInvalid(
+                (("$.elements", f"a preview takes {MAX_PREVIEW_ELEMENTS} at most"),)
+            )
+
+        def work() -> tuple[Cdr, tuple[tuple[str, str], ...]]:
+            warnings = ensure_valid(tariff)
+            cdr = rate_usages(
+                session.usages,
+                tariff,
+                session.time_zone,
+                started_at=session.started_at,
+                ended_at=session.ended_at,
+            )
+            return cdr, warnings
+
+        return await asyncio.to_thread(work)
 
     async def set(self, author: Author, tariff: Tariff) -> TariffSet:
         """Store a tariff as the next version of its id, whatever version it says.

@@ -95,7 +95,7 @@ class Users:
         _refuse(
             [
                 *_name_problems(name),
-                *_password_problems(password, name),
+                *self._password_problems(password, name),
                 *_email_problems(email),
             ]
         )
@@ -152,7 +152,7 @@ class Users:
     async def set_password(self, author: Author, user_id: str, password: str) -> None:
         """Set a new password; all sign-ins end. Raises NotFound, InvalidInput."""
         user = await self.get(user_id)
-        _refuse(_password_problems(password, user.name))
+        _refuse(self._password_problems(password, user.name))
         hashed = await self._passwords.hash(password)
         async with self._open_uow() as uow:
             user = await _known(uow, user_id)
@@ -179,6 +179,22 @@ class Users:
         if not right:
             raise InvalidInput(("current_password", "is not your password"))
         await self.set_password(author, user_id, new)
+
+    def _password_problems(self, password: str, name: str) -> list[tuple[str, str]]:
+        """Judge by length and by what is known to be tried first (NIST SP 800-63B, 3.1.1.2)."""
+        if len(password) < MIN_PASSWORD_CHARS:
+            return [("password", f"must have at least {MIN_PASSWORD_CHARS} characters")]
+        if len(password.encode("utf-8", "replace")) > MAX_PASSWORD_BYTES:
+            return [("password", f"must have at most {MAX_PASSWORD_BYTES} bytes")]
+        folded = password.casefold()
+        if (
+            len(set(folded)) < 4
+            or name.casefold() in (folded, folded[: len(folded) // 2])
+            or "solarrally" in folded.replace(" ", "")
+            or self._passwords.is_common(password)
+        ):
+            return [("password", "is too easy to guess: it is a common one")]
+        return []
 
 
 async def _known(uow: ReadUnitOfWork, user_id: str) -> User:
@@ -211,16 +227,6 @@ def _name_problems(name: str) -> list[tuple[str, str]]:
     if _NAME.fullmatch(name):
         return []
     return [("name", "must be 1 to 64 letters, digits or any of . _ @ + -")]
-
-
-def _password_problems(password: str, name: str) -> list[tuple[str, str]]:
-    if len(password) < MIN_PASSWORD_CHARS:
-        return [("password", f"must have at least {MIN_PASSWORD_CHARS} characters")]
-    if len(password.encode("utf-8", "replace")) > MAX_PASSWORD_BYTES:
-        return [("password", f"must have at most {MAX_PASSWORD_BYTES} bytes")]
-    if len(set(password)) < 4 or password.casefold() == name.casefold():
-        return [("password", "is too easy to guess")]
-    return []
 
 
 def _email_problems(email: str | None) -> list[tuple[str, str]]:

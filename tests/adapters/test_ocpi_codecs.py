@@ -16,14 +16,13 @@ from billing_service.adapters.bill_json import (
     cdr_to_dict,
 )
 from billing_service.adapters.ocpi import (
-    CdrInvalid,
     session_from_ocpi,
     tariff_from_dict,
     tariff_to_dict,
 )
 from billing_service.adapters.rate_command import RateRefused, rate_files
 from billing_service.domain.billing import make_bill
-from billing_service.domain.errors import TariffInvalid
+from billing_service.domain.errors import CdrInvalid, TariffInvalid
 from billing_service.domain.period import ChargingPeriod, Source
 from billing_service.domain.tariff import Dimension, PriceComponent, Reservation, Tariff
 from tests.adapters import ocpi_examples as ex

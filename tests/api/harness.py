@@ -15,6 +15,7 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
+from billing_service.adapters.common_passwords import is_common
 from billing_service.adapters.pdf import PdfBillRenderer
 from billing_service.api.deps import Services
 from billing_service.app import api, check_database, wire
@@ -46,6 +47,10 @@ class PlainPasswords:
         """Compare."""
         self.worked += 1
         return hashed == f"plain:{password}", None
+
+    def is_common(self, password: str) -> bool:
+        """Look into the real list."""
+        return is_common(password)
 
     async def waste(self, password: str) -> None:
         """Work as much as ``verify``."""

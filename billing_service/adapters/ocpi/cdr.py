@@ -1,47 +1,24 @@
 """OCPI CDR objects (mod_cdrs): the usage in one as rating needs it, and a rated one as JSON."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any
 
 from billing_service.adapters.ocpi.reading import Reader
 from billing_service.domain.cdr import Cdr, CdrLine, Cost
 from billing_service.domain.clock import zone
-from billing_service.domain.errors import DomainError, TariffInvalid
+from billing_service.domain.errors import CdrInvalid, TariffInvalid
 from billing_service.domain.period import Source
 from billing_service.domain.tariff import Dimension, Reservation
-from billing_service.domain.usage import Usage
+from billing_service.domain.usage import Usage, UsedSession
 
 _HOUR = 3600
 _COARSEST_ROUNDING_S = 36
 """Hours with two decimals are 36 s coarse; a volume is not believed to be rounded more."""
-
-
-class CdrInvalid(DomainError):
-    """A CDR that cannot be read; ``problems`` are (JSON path, sentence) pairs."""
-
-    code: ClassVar[str] = "cdr_invalid"
-
-    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
-        """Keep every problem, so that all can be mended at once."""
-        super().__init__("; ".join(f"{path}: {text}" for path, text in problems))
-        self.problems = tuple(problems)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OcpiSession:
-    """What a CDR says was used, and where and when."""
-
-    started_at: datetime
-    ended_at: datetime
-    time_zone: str
-    currency: str | None
-    usages: tuple[Usage, ...]
 
 
 class _CdrDimension(StrEnum):
@@ -79,7 +56,7 @@ class _Period:
     source: Source | None
 
 
-def session_from_ocpi(data: object) -> OcpiSession:
+def session_from_ocpi(data: object) -> UsedSession:
     """Read the usage in a CDR. Raises CdrInvalid with everything that is wrong.
 
     ``time_zone`` (IANA, UTC when absent) and a period's ``source`` are additions to OCPI. Volumes
@@ -93,7 +70,7 @@ def session_from_ocpi(data: object) -> OcpiSession:
     return session
 
 
-def _session(reader: Reader, data: object) -> OcpiSession | None:
+def _session(reader: Reader, data: object) -> UsedSession | None:
     root = reader.mapping(data, "$")
     if root is None:
         return None
@@ -147,7 +124,7 @@ def _session(reader: Reader, data: object) -> OcpiSession | None:
         for period, end in zip(known, ends, strict=True)
         for usage in _usages(reader, period, end, expired=expired)
     ]
-    return OcpiSession(
+    return UsedSession(
         started_at=started_at,
         ended_at=ended_at,
         time_zone=time_zone,

@@ -58,6 +58,15 @@ class TariffRepository(Repository):
         )
         return None if text is None else documents.load(Tariff, text)
 
+    async def versions(self, tariff_id: str) -> list[Tariff]:
+        """Return all versions, the newest first."""
+        found = await self._connection.scalars(
+            select(tariffs.c.document)
+            .where(tariffs.c.id == tariff_id)
+            .order_by(tariffs.c.version.desc())
+        )
+        return [documents.load(Tariff, text) for text in found]
+
     async def in_force(
         self, at: datetime, *, station_id: str, user_id: str | None
     ) -> Tariff | None:
