@@ -34,6 +34,7 @@ from billing_service.services.audit import AuditLog
 from billing_service.services.auth import Auth, PasswordHasher
 from billing_service.services.billing import Billing
 from billing_service.services.bills import Bills
+from billing_service.services.charging_tokens import ChargingTokens
 from billing_service.services.corrections import Corrections
 from billing_service.services.ingest import Ingest
 from billing_service.services.issuing import BillingSettings, Issuer
@@ -289,6 +290,7 @@ def wire(
         stations=Stations(
             write, read, clock, time_zone=settings.time_zone, stored=stored
         ),
+        charging_tokens=ChargingTokens(write, read, clock),
         uploads=uploads(settings, clock, database, stored=stored),
         tariffs=Tariffs(
             write,

@@ -19,6 +19,7 @@ from billing_service.services.audit import Actor, AuditLog
 from billing_service.services.auth import Auth
 from billing_service.services.billing import Billing
 from billing_service.services.bills import Bills
+from billing_service.services.charging_tokens import ChargingTokens
 from billing_service.services.corrections import Corrections
 from billing_service.services.months import Months
 from billing_service.services.ports import Clock, LiveBus, OpenReadUnitOfWork
@@ -45,6 +46,7 @@ class Services:
     service_tokens: ServiceTokens
     stations: Stations
     uploads: LogUploads
+    charging_tokens: ChargingTokens
     tariffs: Tariffs
     audit: AuditLog
     sessions: Sessions
@@ -150,6 +152,7 @@ def _in_utc(moment: datetime | None) -> datetime | None:
 
 _ID = "^[A-Za-z0-9_.-]{1,64}$"
 ServiceTokenId = Annotated[str, Path(pattern=_ID)]
+TokenUid = Annotated[str, Path(pattern=r"^[A-Za-z0-9._:@*=+-]{1,36}$")]
 SessionId = Annotated[str, Path(pattern=_ID)]
 UserId = Annotated[str, Path(pattern=_ID)]
 StationId = Annotated[str, Path(pattern="^[a-z0-9_-]{1,32}$")]

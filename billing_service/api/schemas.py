@@ -212,6 +212,7 @@ class SessionOut(Out):
     meter_stop_wh: Number | None
     flags: list[SessionFlag]
     end_reason: str | None
+    token: str | None
     tariff: TariffRef | None
     bill_number: str | None
 
@@ -599,6 +600,7 @@ def _session_fields(session: Session) -> dict[str, Any]:
         "meter_stop_wh": session.meter_stop_wh,
         "flags": sorted(session.flags),
         "end_reason": session.end_reason,
+        "token": session.token,
         "tariff": session.tariff and TariffRef.model_validate(session.tariff),
         "bill_number": session.bill_id,
     }

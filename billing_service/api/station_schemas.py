@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 
 from billing_service.api.schemas import In, Line, Out, TariffRef
 from billing_service.domain.tariff import Tariff
-from billing_service.services.ports import Station
+from billing_service.services.ports import Station, TokenType
 
 
 class StationOut(Out):
@@ -78,6 +78,45 @@ class StationPatch(In):
     time_zone: Annotated[str, Field(max_length=64)] | None = None
     max_power_w: _Rating | None = None
     user_id: Annotated[str, Field(max_length=64)] | None = None
+
+
+_Uid = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9._:@*=+-]{1,36}$",
+        description="As the station tells it; compared without case",
+        examples=["04A2B3C4D5E680"],
+    ),
+]
+
+
+class TokenIn(In):
+    """A token to give to a user (OCPI 2.2.1 Token)."""
+
+    uid: _Uid
+    user_id: Annotated[str, Field(max_length=64)]
+    type: TokenType = TokenType.RFID
+    visual_number: Annotated[Line, Field(max_length=64)] = ""
+    valid: bool = True
+
+
+class TokenPatch(In):
+    """What to change of a token; what is left out stays."""
+
+    user_id: Annotated[str, Field(max_length=64)] | None = None
+    visual_number: Annotated[Line, Field(max_length=64)] | None = None
+    valid: bool | None = None
+
+
+class TokenOut(Out):
+    """A token; one that is not ``valid`` is blocked."""
+
+    uid: str
+    type: TokenType
+    user_id: str
+    visual_number: str
+    valid: bool
+    last_updated: datetime
 
 
 class RangeOut(Out):

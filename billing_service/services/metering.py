@@ -243,8 +243,10 @@ class Metering:
         session = await uow.sessions.named(station.id, name)
         if session is not None and session.settled:
             return await self._settled(uow, station, session, new)
+        fresh = session is None
         if session is None:
             session = await self._new(uow, station, name, started)
+        session = await self._with_token(uow, station, session, events, fresh=fresh)
         session = await self._with_tariff(uow, session)
         running = self._running.get(session.id)
         if not _can_go_on(running, session, new, ended):
@@ -527,6 +529,38 @@ class Metering:
             status=SessionStatus.PENDING,
             started_at=from_ms(_started_ms(started)) if started else self._clock(),
         )
+
+    async def _with_token(
+        self,
+        uow: UnitOfWork,
+        station: Station,
+        session: Session,
+        events: Iterable[SessionEvent],
+        *,
+        fresh: bool,
+    ) -> Session:
+        """Make a session its token's user's, as soon as the token is known.
+
+        A driver whom an admin has chosen meanwhile, or who has asked for the charge, stays.
+        """
+        uid = next((event.token for event in events if event.token), None)
+        if uid is None or uid == session.token:
+            return session
+        user_id = await uow.charging_tokens.user_of(uid)
+        replaceable = fresh or session.user_id in (None, station.user_id)
+        if user_id is None or user_id == session.user_id or not replaceable:
+            return session
+        if not fresh:
+            await uow.sessions.assign(session.id, user_id)
+        await uow.audit.add(
+            at=self._clock(),
+            actor=f"station:{station.id}",
+            action="session.assign",
+            subject=f"session:{session.id}",
+            before={"user_id": session.user_id},
+            after={"user_id": user_id, "token": uid.upper()},
+        )
+        return replace(session, user_id=user_id)
 
     async def _with_tariff(self, uow: UnitOfWork, session: Session) -> Session:
         """Freeze the tariff in force at the start, once there is one."""

@@ -134,6 +134,30 @@ class Station:
     rating_set: bool = False
 
 
+class TokenType(StrEnum):
+    """OCPI 2.2.1 TokenType."""
+
+    AD_HOC_USER = "AD_HOC_USER"
+    APP_USER = "APP_USER"
+    OTHER = "OTHER"
+    RFID = "RFID"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargingToken:
+    """What a person shows to start a charge (OCPI Token); ``uid`` in upper case.
+
+    ``visual_number`` is what is printed on it. One that is not ``valid`` is blocked.
+    """
+
+    uid: str
+    type: TokenType
+    user_id: str
+    visual_number: str
+    valid: bool
+    last_updated: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
     """A message that broke the contract, kept for inspection. ``payload`` may be cut."""
@@ -397,6 +421,9 @@ class Sessions(Protocol):
     async def assign(self, session_id: str, user_id: str | None) -> None:
         """Set whose session it is. The caller has checked that it may."""
 
+    async def driverless(self, token: str) -> list[str]:
+        """Return the ids of unbilled sessions that a token started and that are nobody's."""
+
     async def save_periods(
         self, session_id: str, periods: Sequence[ChargingPeriod]
     ) -> None:
@@ -407,6 +434,28 @@ class Sessions(Protocol):
 
     async def delete(self, session_id: str) -> None:
         """Remove a session and its periods; its frames stay. The caller has checked that it may."""
+
+
+class ChargingTokens(Protocol):
+    """Tokens that people start charges with; uids are compared without case."""
+
+    async def all(self) -> list[ChargingToken]:
+        """Return all, by uid."""
+
+    async def get(self, uid: str) -> ChargingToken:
+        """Return one. Raises NotFound."""
+
+    async def user_of(self, uid: str) -> str | None:
+        """Return the active user of a valid token, None for any other."""
+
+    async def add(self, token: ChargingToken) -> None:
+        """Store a new one. Raises Conflict when there is one with its uid."""
+
+    async def save(self, token: ChargingToken) -> None:
+        """Replace."""
+
+    async def delete(self, uid: str) -> None:
+        """Remove; sessions keep their drivers."""
 
 
 class Tariffs(Protocol):
@@ -694,6 +743,10 @@ class ReadUnitOfWork(Protocol):
     @property
     def grants(self) -> Grants:
         """See ``Grants``."""
+
+    @property
+    def charging_tokens(self) -> ChargingTokens:
+        """See ``ChargingTokens``."""
 
     @property
     def service_tokens(self) -> ServiceTokens:

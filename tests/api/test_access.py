@@ -26,6 +26,11 @@ ADMINS_ONLY = {
     ("POST", "/stations/{station_id}/accept"),
     ("POST", "/stations/{station_id}/logs"),
     ("POST", "/tariffs/"),
+    ("GET", "/tokens/"),
+    ("POST", "/tokens/"),
+    ("GET", "/tokens/{uid}"),
+    ("PATCH", "/tokens/{uid}"),
+    ("DELETE", "/tokens/{uid}"),
     ("DELETE", "/sessions/{session_id}"),
     ("POST", "/sessions/{session_id}/bill"),
     ("GET", "/rejected/"),
@@ -51,6 +56,8 @@ BODIES = {
     ("PUT", "/users/{user_id}/password"): {"password": PASSWORD + "!"},
     ("PATCH", "/stations/{station_id}"): {"name": "New"},
     ("POST", "/stations/"): {"id": "barn"},
+    ("POST", "/tokens/"): {"uid": "04AA", "user_id": "driver"},
+    ("PATCH", "/tokens/{uid}"): {"valid": False},
     ("POST", "/tariffs/"): tariff_json(),
     ("POST", "/tariffs/preview"): {
         "tariff_id": "home",
@@ -90,6 +97,10 @@ async def _session(api: Api, path: str) -> str:
             body = {"name": name, "scopes": ["bills:read"]}
             made = await api.request(name, "POST", "/service-tokens/", json=body)
             await _rename(api, made.json()["id"], f"of-{name}")
+        return ""
+    if "{uid}" in path:
+        body = {"uid": "04BB", "user_id": "driver"}
+        await api.request("admin", "POST", "/tokens/", json=body)
         return ""
     if not re.search(r"\{(session_id|number|correction_id)\}", path):
         return ""
@@ -133,6 +144,7 @@ async def _call(
         version=1,
         number="SR-2026-000001",
         month="2026-10",
+        uid="04BB",
         correction_id=CORRECTION,
     )
     body = BODIES.get((method, path))

@@ -21,6 +21,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from billing_service.adapters.db.repositories.audit import AuditRepository
 from billing_service.adapters.db.repositories.bills import BillRepository
+from billing_service.adapters.db.repositories.charging_tokens import (
+    ChargingTokenRepository,
+)
 from billing_service.adapters.db.repositories.corrections import (
     CorrectionRepository,
 )
@@ -143,6 +146,7 @@ class SqlReadUnitOfWork:
         self.bills = BillRepository(connection, clock)
         self.corrections = CorrectionRepository(connection)
         self.users = UserRepository(connection)
+        self.charging_tokens = ChargingTokenRepository(connection)
         self.audit = AuditRepository(connection)
         self.sign_ins = SignInRepository(connection)
         self.grants = GrantRepository(connection)

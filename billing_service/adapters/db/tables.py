@@ -276,6 +276,21 @@ station_claims = Table(
     Column("at", UtcDateTime, nullable=False),
 )
 
+charging_tokens = Table(
+    "charging_tokens",
+    metadata,
+    # In upper case: OCPI compares uids without it.
+    Column("uid", Text, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("user_id", Text, ForeignKey("users.id"), nullable=False, index=True),
+    Column("visual_number", Text, nullable=False),
+    Column("valid", Boolean, nullable=False),
+    Column("last_updated", UtcDateTime, nullable=False),
+    CheckConstraint(
+        "type IN ('AD_HOC_USER', 'APP_USER', 'OTHER', 'RFID')", name="type"
+    ),
+)
+
 tariffs = Table(
     "tariffs",
     metadata,
@@ -315,7 +330,7 @@ sessions = Table(
     Column("flags", JsonObject, nullable=False),
     Column("inferred", Boolean, nullable=False),
     Column("end_reason", Text),
-    Column("token", Text),
+    Column("token", Text, index=True),
     Column("tariff", Text),
     Column("bill_id", Text, ForeignKey("bills.number")),
     UniqueConstraint("station_id", "station_session"),

@@ -142,6 +142,17 @@ class SessionRepository(Repository):
             update(sessions).where(sessions.c.id == session_id).values(user_id=user_id)
         )
 
+    async def driverless(self, token: str) -> list[str]:
+        """Return the ids of unbilled sessions that a token started and that are nobody's."""
+        result = await self._connection.scalars(
+            select(sessions.c.id).where(
+                func.upper(sessions.c.token) == token.upper(),
+                sessions.c.user_id.is_(None),
+                sessions.c.bill_id.is_(None),
+            )
+        )
+        return list(result)
+
     async def save_periods(
         self, session_id: str, periods: Sequence[ChargingPeriod]
     ) -> None:
