@@ -7,11 +7,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 
+import aiomqtt
 import structlog
 import uvicorn
 from fastapi import FastAPI
 
 from billing_service.adapters.db import Database, migrate
+from billing_service.adapters.db.leases import StationLeases
+from billing_service.adapters.db.live import PostgresLiveBus
 from billing_service.adapters.db.migrate import current, head
 from billing_service.adapters.keys import KeyRing
 from billing_service.adapters.live import InProcessLiveBus
@@ -173,36 +176,29 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Services]:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings, clock))
         await migrate(database.engine, timescaledb=settings.timescaledb)
-        bus = InProcessLiveBus()
-        broker = Broker(
-            host=settings.mqtt_host,
-            port=settings.mqtt_port,
-            username=settings.mqtt_username,
-            password=settings.read_mqtt_password(),
-            prefix=settings.mqtt_topic_prefix,
-            tls=settings.mqtt_tls,
-            ca_file=str(settings.mqtt_ca_file) if settings.mqtt_ca_file else None,
-        )
         news = asyncio.Event()
         news.set()  # what an earlier run left behind
-        ingest = MqttIngest(
-            broker,
-            ingest_into(settings, database, clock),
-            clock,
-            identifier=settings.mqtt_client_id,
-            default_station=settings.default_station,
-            stored=news.set,
-        )
+        bus = _bus(settings, database, news)
+        broker = broker_of(settings)
         commands = MqttCommands(broker, clock)
-        meter = _MeterLoop(
-            Metering(
-                database.write,
-                clock,
-                bus,
-                metering_settings(settings),
-            ),
-            news,
+        parts: list[tuple[str, Callable[[], Awaitable[None]]]] = [
+            ("commands", commands.run),
+            ("maintenance", lambda: _maintain(maintenance(settings, database, clock))),
+        ]
+        checks: dict[str, Check] = {"database": lambda: check_database(database)}
+        ingest = _ingest(
+            settings, database, clock, identifier=settings.mqtt_client_id, stored=bus
         )
+        if settings.ingest:
+            meter = _meter(settings, database, clock, bus, news, stack)
+            checks["broker"] = lambda: _check_broker(ingest)
+            checks["metering"] = meter.check
+            parts += [("ingest", ingest.run), ("metering", meter.run)]
+        else:
+            checks["broker"] = lambda: _check_broker(commands)
+            parts.append(("retiring", lambda: _retire(ingest)))
+        if isinstance(bus, PostgresLiveBus):
+            parts.append(("live", bus.run))
         services = wire(
             settings,
             clock,
@@ -211,21 +207,173 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Services]:
             commands=commands,
             passwords=Argon2Passwords(),
             render=PdfBillRenderer(settings.locale),
-            checks={
-                "database": lambda: check_database(database),
-                "broker": lambda: _check_broker(ingest),
-                "metering": meter.check,
-            },
-            stored=news.set,
+            checks=checks,
+            stored=bus.stored,
         )
-        for name, run in (
-            ("ingest", ingest.run),
-            ("commands", commands.run),
-            ("metering", meter.run),
-            ("maintenance", lambda: _maintain(maintenance(settings, database, clock))),
-        ):
+        for name, run in parts:
             stack.push_async_callback(_stop, asyncio.create_task(_kept_up(name, run)))
         yield services
+
+
+async def work(settings: Settings, name: str, clock: Clock = utc_now) -> None:
+    """Ingest and meter, without an API, until told to end; any number may do so at once.
+
+    ``name`` tells this worker from the others and stays the same over restarts. Raises
+    WorkersNeedPostgres, MigrationFailed, StoreUnavailable, SettingsInvalid.
+    """
+    if not settings.is_postgresql:
+        raise WorkersNeedPostgres
+    ended = asyncio.Event()
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(settings, clock))
+        await migrate(database.engine, timescaledb=settings.timescaledb)
+        news = asyncio.Event()
+        news.set()
+        bus = PostgresLiveBus(database.engine, news.set)
+        ingest = worker_ingest(settings, database, clock, name, bus)
+        meter = _meter(settings, database, clock, bus, news, stack)
+        for part, run in (
+            ("ingest", ingest.run),
+            ("metering", meter.run),
+            ("live", bus.run),
+        ):
+            stack.push_async_callback(_stop, asyncio.create_task(_kept_up(part, run)))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, ended.set)
+        await ended.wait()
+
+
+async def retire(settings: Settings, name: str, clock: Clock = utc_now) -> int:
+    """Take a worker out of service: store what the broker keeps for it; return how many frames.
+
+    Raises what ``work`` raises, and BrokerUnavailable.
+    """
+    if not settings.is_postgresql:
+        raise WorkersNeedPostgres
+    async with open_database(settings, clock) as database:
+        await migrate(database.engine, timescaledb=settings.timescaledb)
+        ingest = worker_ingest(
+            settings, database, clock, name, PostgresLiveBus(database.engine)
+        )
+        try:
+            await ingest.retire()
+        except aiomqtt.MqttError as error:
+            raise BrokerUnavailable(f"the broker cannot be reached: {error}") from error
+        return ingest.frames
+
+
+class WorkersNeedPostgres(Exception):
+    """Workers share a database that takes several writers."""
+
+    def __init__(self) -> None:
+        """Say what to do."""
+        super().__init__(
+            "workers need PostgreSQL: set SOLARRALLY_DATABASE_URL, or run solarrally serve"
+        )
+
+
+class BrokerUnavailable(Exception):
+    """The broker could not be reached; the sentence says why."""
+
+
+def worker_ingest(
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    name: str,
+    bus: PostgresLiveBus,
+) -> MqttIngest:
+    """Return a worker's share of the ingest."""
+    return _ingest(
+        settings,
+        database,
+        clock,
+        identifier=f"{settings.mqtt_client_id}-{name}",
+        group=settings.mqtt_client_id,
+        stored=bus,
+    )
+
+
+def _ingest(
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    *,
+    identifier: str,
+    stored: _News | PostgresLiveBus,
+    group: str | None = None,
+) -> MqttIngest:
+    return MqttIngest(
+        broker_of(settings),
+        ingest_into(settings, database, clock),
+        clock,
+        identifier=identifier,
+        default_station=settings.default_station,
+        group=group,
+        stored=stored.stored,
+    )
+
+
+def broker_of(settings: Settings) -> Broker:
+    """Return where the broker is. Raises SettingsInvalid."""
+    return Broker(
+        host=settings.mqtt_host,
+        port=settings.mqtt_port,
+        username=settings.mqtt_username,
+        password=settings.read_mqtt_password(),
+        prefix=settings.mqtt_topic_prefix,
+        tls=settings.mqtt_tls,
+        ca_file=str(settings.mqtt_ca_file) if settings.mqtt_ca_file else None,
+    )
+
+
+class _News(InProcessLiveBus):
+    """The live bus of a single process, which also wakes its metering."""
+
+    def __init__(self, news: asyncio.Event) -> None:
+        super().__init__()
+        self.stored = news.set
+
+
+def _bus(
+    settings: Settings, database: Database, news: asyncio.Event
+) -> _News | PostgresLiveBus:
+    if settings.is_postgresql:
+        return PostgresLiveBus(database.engine, news.set)
+    return _News(news)
+
+
+def _meter(
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    bus: LiveBus,
+    news: asyncio.Event,
+    stack: AsyncExitStack,
+) -> _MeterLoop:
+    leases = None
+    if settings.is_postgresql:
+        leases = StationLeases(database.engine)
+        stack.push_async_callback(leases.close)
+    metering = Metering(
+        database.write,
+        clock,
+        bus,
+        metering_settings(settings),
+        leases,
+    )
+    return _MeterLoop(metering, news)
+
+
+async def _retire(ingest: MqttIngest) -> None:
+    """Take in what the broker kept for this process when it still had its own ingest."""
+    while True:
+        try:
+            await ingest.retire()
+        except aiomqtt.MqttError:
+            await asyncio.sleep(RESTART_AFTER_S)
+        else:
+            await asyncio.Event().wait()
 
 
 @asynccontextmanager
@@ -428,8 +576,8 @@ async def check_database(database: Database) -> str | None:
     return None
 
 
-async def _check_broker(ingest: MqttIngest) -> str | None:
-    return None if ingest.connected else "not connected"
+async def _check_broker(client: MqttIngest | MqttCommands) -> str | None:
+    return None if client.connected else "not connected"
 
 
 async def _kept_up(name: str, run: Callable[[], Awaitable[None]]) -> None:

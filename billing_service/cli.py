@@ -5,6 +5,7 @@ Errors are one line each, on standard error.
 """
 
 import json
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -83,6 +84,42 @@ def serve(
             )
 
     _run(service.serve(settings, started))
+
+
+@app.command()
+def ingest(
+    name: Annotated[
+        str,
+        typer.Option(
+            help="Tells this worker from the others. The broker keeps messages for it under this"
+            " name: always start it with the same one."
+        ),
+    ],
+    retire: Annotated[
+        bool,
+        typer.Option(
+            "--retire",
+            help="Store what the broker keeps for this worker, and end it for good.",
+        ),
+    ] = False,
+) -> None:
+    """Run a worker that only takes in frames and meters them, beside others, on PostgreSQL.
+
+    Set SOLARRALLY_INGEST=false for `solarrally serve`, so that it leaves the frames to workers.
+    """
+    settings = _settings()
+    if not re.fullmatch("[A-Za-z0-9_-]{1,32}", name):
+        _fail(2, "--name has 1 to 32 of A-Z, a-z, 0-9, _ and -")
+    set_up_logs(settings.log_level, json=settings.log_json)
+
+    async def work() -> None:
+        if not retire:
+            await service.work(settings, name)
+            return
+        frames = await service.retire(settings, name)
+        typer.echo(f"Worker {name} has retired; {frames} frames were waiting for it.")
+
+    _run(work())
 
 
 @app.command()

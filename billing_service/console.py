@@ -27,7 +27,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     """Run to the end; say errors in a line each."""
     try:
         asyncio.run(work)
-    except BackupRefused as error:
+    except (BackupRefused, service.WorkersNeedPostgres) as error:
         fail(2, str(error))
     except (InvalidInput, TariffInvalid) as error:
         fail(2, *(f"{path}: {text}" for path, text in error.problems))
@@ -37,6 +37,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
         SettingsInvalid,
         AccessFilesUnusable,
         service.AddressUnusable,
+        service.BrokerUnavailable,
     ) as error:
         fail(1, str(error))
     except DomainError as error:

@@ -95,6 +95,7 @@ class Settings(BaseSettings):
     mqtt_client_id: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")] = (
         "solarrally-billing"
     )
+    ingest: bool = True
     default_station: Annotated[str, Field(pattern="^[a-z0-9_-]{1,32}$")] = "station"
     accept_stations: Literal["ask", "all"] = "ask"
 
@@ -152,6 +153,19 @@ class Settings(BaseSettings):
         if self.bill_series == self.credit_series:
             raise ValueError("bill_series and credit_series must differ")
         return self
+
+    @model_validator(mode="after")
+    def _workers_share(self) -> Self:
+        if not self.ingest and not self.is_postgresql:
+            raise ValueError(
+                "ingest: workers of their own need PostgreSQL (database_url)"
+            )
+        return self
+
+    @property
+    def is_postgresql(self) -> bool:
+        """Whether the database is one that several processes share."""
+        return self.effective_database_url.startswith("postgresql")
 
     @property
     def effective_database_url(self) -> str:

@@ -109,8 +109,9 @@ class Ingest:
         heard = dict.fromkeys(
             [f.station_id for f in batch.frames] + [e.station_id for e in batch.events]
         )
-        for station_id in dict.fromkeys([*heard, *batch.news]):
-            known = await uow.stations.get(station_id)
+        # In one order everywhere: two processes that wait for each other would wait for ever.
+        for station_id in sorted({*heard, *batch.news}):
+            known = await uow.stations.get(station_id, hold=True)
             station = known or Station(
                 id=station_id,
                 name=station_id,

@@ -5,6 +5,7 @@ that got frames late, an event, or a visit by another process is folded anew fro
 result is the same whatever came first.
 """
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
@@ -38,6 +39,7 @@ from billing_service.domain.session import Session, SessionFlag, SessionStatus
 from billing_service.domain.tariff import Tariff
 from billing_service.services.ports import (
     Clock,
+    Leases,
     LiveBus,
     LiveUpdate,
     Mark,
@@ -131,8 +133,10 @@ class Metering:
         clock: Clock,
         bus: LiveBus,
         settings: MeteringSettings,
+        leases: Leases | None = None,
     ) -> None:
-        """Take what it works with."""
+        """Take what it works with; ``leases`` where several processes meter."""
+        self._leases = leases
         self._open_uow = open_uow
         self._clock = clock
         self._bus = bus
@@ -143,10 +147,16 @@ class Metering:
         """Meter every station that has something new; return how many there were."""
         async with self._open_uow() as uow:
             stations = await uow.marks.waiting()
-        for station_id in stations:
+        ours = [
+            station_id for station_id in stations if await self._is_ours(station_id)
+        ]
+        for station_id in ours:
             await self.meter_station(station_id)
         await self._merge_marks()
-        return len(stations)
+        return len(ours)
+
+    async def _is_ours(self, station_id: str) -> bool:
+        return self._leases is None or await self._leases.hold(station_id)
 
     async def _merge_marks(self) -> None:
         """Keep the marks of stations that wait to be accepted few: one for each session."""
@@ -190,6 +200,7 @@ class Metering:
                     SessionFlag.INFERRED in session.flags
                     and silent_since is not None
                     and now - silent_since > self._settings.idle
+                    and await self._is_ours(session.station_id)
                 ):
                     self._running.pop(session.id, None)
                     await uow.sessions.save(
@@ -249,9 +260,10 @@ class Metering:
         session = await self._with_token(uow, station, session, events, fresh=fresh)
         session = await self._with_tariff(uow, session)
         running = self._running.get(session.id)
+        told = running.meter.last_key if running else None
         if not _can_go_on(running, session, new, ended):
             running = None
-        folded = await self._fold(uow, station, session, events, running)
+        folded = await self._fold(uow, station, session, events, running, told)
         await self._save(uow, folded.session, folded.metered, folded.meter)
         return _Outcome(folded.session, folded.metered, folded.frames)
 
@@ -262,28 +274,34 @@ class Metering:
         session: Session,
         events: Sequence[SessionEvent],
         running: _Running | None,
+        told: tuple[int, int] | None = None,
     ) -> _Folded:
-        """Fold a named session's frames, from the first or on from where it runs; store nothing."""
+        """Fold a named session's frames, from the first or on from where it runs; store nothing.
+
+        ``told``: who watches has seen the frames up to this one.
+        """
         started, ended = _start_of(events), _end_of(events)
         meter = (
             running.meter if running else SessionMeter(self._rules(station, session))
         )
         if running is None and started is not None:
             meter.open_with(started)
-        frames: list[Frame] = []
+        # A session of a week is folded without being held in memory.
+        frames: deque[Frame] = deque(maxlen=_LIVE_FRAMES_AT_MOST)
         async for frame in uow.frames.of_session(
             station.id,
             session.station_session,
             after=meter.last_key if running else None,
         ):
             meter.add(frame)
-            frames.append(frame)
+            if told is None or (frame.boot, frame.seq) > told:
+                frames.append(frame)
         if ended is not None:
             meter.close_with(ended)
         metered = meter.result()
         session = _with_metered(session, metered, started, events)
         session = await self._with_end(uow, session, meter, ended)
-        return _Folded(session, metered, meter, frames)
+        return _Folded(session, metered, meter, [*frames])
 
     async def _with_end(
         self,
@@ -489,7 +507,7 @@ class Metering:
         meter = (
             running.meter if running else SessionMeter(self._rules(station, session))
         )
-        frames: list[Frame] = []
+        frames: deque[Frame] = deque(maxlen=_LIVE_FRAMES_AT_MOST)
         idle_ms = round(self._settings.idle.total_seconds() * 1000)
         until = end + round(self._settings.max_gap.total_seconds() * 1000)
         last_ms = meter.last_ms
@@ -511,7 +529,7 @@ class Metering:
                     session, status=SessionStatus.ACTIVE, ended_at=None, end_reason=None
                 )
         await self._save(uow, session, metered, meter)
-        return _Outcome(session, metered, frames)
+        return _Outcome(session, metered, [*frames])
 
     # -- parts ------------------------------------------------------------------------------------
 
@@ -605,7 +623,7 @@ class Metering:
         if not self._bus.wanted(session.id):
             return
         cost = running_cost(session, outcome.metered, time_zone)
-        frames: list[Frame | None] = [*outcome.new[-_LIVE_FRAMES_AT_MOST:]]
+        frames: list[Frame | None] = [*outcome.new]
         for frame in frames or [None]:
             self._bus.publish(
                 LiveUpdate(session=session, frame=frame, running_cost=cost)

@@ -343,7 +343,7 @@ class SessionEvents(Protocol):
 class Stations(Protocol):
     """Stations heard or registered."""
 
-    async def get(self, station_id: str) -> Station | None:
+    async def get(self, station_id: str, *, hold: bool = False) -> Station | None:
         """Return one, or None."""
 
     async def save(self, station: Station) -> None:
@@ -801,6 +801,13 @@ class LiveUpdate:
     session: Session
     frame: Frame | None
     running_cost: Cdr | None
+
+
+class Leases(Protocol):
+    """Says which stations are this process's to meter."""
+
+    async def hold(self, station_id: str) -> bool:
+        """Return whether the station is ours, taking it if it is nobody's."""
 
 
 class LiveBus(Protocol):

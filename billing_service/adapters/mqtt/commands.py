@@ -44,6 +44,11 @@ class MqttCommands:
         self._ready = asyncio.Event()
         self._waiting: dict[tuple[str, str], asyncio.Future[dict[str, object]]] = {}
 
+    @property
+    def connected(self) -> bool:
+        """Whether the broker can be reached now."""
+        return self._client is not None
+
     async def run(self) -> None:
         """Keep the connection until cancelled."""
         failures = 0

@@ -28,7 +28,15 @@ LINGER_S = 0.005
 RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Waits between attempts, to reconnect or to store again; the last one goes on."""
 
-SUBSCRIBED = ("telemetry", "backlog", "event", "state", "info", "status")
+ONCE = ("telemetry", "backlog", "event")
+"""Kept for good, each once: workers share them out."""
+
+NEWS = ("state", "info", "status")
+"""Retained, and only the last counts. A shared subscription gets no retained message (MQTT 5,
+4.8.2), so each worker hears all of them; they all end with the same last one."""
+
+DRAINED_AFTER_S = 2.0
+"""A broker that has been silent for so long has nothing left for us."""
 
 
 class MqttIngest:
@@ -47,13 +55,16 @@ class MqttIngest:
         *,
         identifier: str,
         default_station: str = "station",
+        group: str | None = None,
         stored: Callable[[], None] = lambda: None,
     ) -> None:
         """Take what it works with.
 
         ``identifier`` names our session at the broker and has to stay the same over restarts.
-        ``stored`` is called after each commit that added something.
+        Ingests of the same ``group`` share the load. ``stored`` is called after each commit that
+        added something.
         """
+        self._group = group
         self._broker = broker
         self._ingest = ingest
         self._clock = clock
@@ -68,6 +79,17 @@ class MqttIngest:
 
     async def run(self) -> None:
         """Read until cancelled; reconnect whenever the connection is lost."""
+        try:
+            await self._kept_connected()
+        finally:
+            log.info(
+                "ingest_ended",
+                frames=self.frames,
+                duplicates=self.duplicates,
+                rejected=self.rejected,
+            )
+
+    async def _kept_connected(self) -> None:
         while True:
             try:
                 await self._connected()
@@ -83,18 +105,39 @@ class MqttIngest:
         async with self._broker.client(
             self._identifier, persistent=True, window=BATCH
         ) as client:
-            prefix = self._broker.prefix
-            await client.subscribe(
-                [
-                    (f"{prefix}/telemetry", 1),
-                    *((f"{prefix}/+/{leaf}", 1) for leaf in SUBSCRIBED),
-                ]
-            )
+            await client.subscribe([(topic, 1) for topic in self._topics()])
             self.connected = True
             self._failures = 0
             log.info("broker_connected", host=self._broker.host, port=self._broker.port)
             while True:
                 await self._take(client, await client.batch(BATCH, LINGER_S))
+
+    def _topics(self) -> list[str]:
+        prefix = self._broker.prefix
+        once = [f"{prefix}/telemetry", *(f"{prefix}/+/{leaf}" for leaf in ONCE)]
+        if self._group is not None:
+            once = [f"$share/{self._group}/{topic}" for topic in once]
+        return [*once, *(f"{prefix}/+/{leaf}" for leaf in NEWS)]
+
+    async def retire(self) -> None:
+        """Store what the broker still keeps for us, then have it keep nothing more.
+
+        Raises aiomqtt.MqttError when the broker cannot be reached or goes meanwhile; what it had
+        given out is stored then, and the rest is kept.
+        """
+        async with self._broker.client(
+            self._identifier, persistent=True, window=BATCH
+        ) as client:
+            await client.unsubscribe(self._topics())
+            while True:
+                try:
+                    async with asyncio.timeout(DRAINED_AFTER_S):
+                        batch = await client.batch(BATCH, LINGER_S)
+                except TimeoutError:
+                    break
+                await self._take(client, batch)
+        async with self._broker.client(self._identifier, persistent=False, window=1):
+            log.info("retired", client_id=self._identifier)
 
     async def _take(
         self, client: AcknowledgingClient, messages: Sequence[aiomqtt.Message]

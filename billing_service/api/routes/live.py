@@ -8,7 +8,7 @@ yours), 1000 (the session has ended).
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -35,6 +35,8 @@ from billing_service.services.sessions import OPEN, SessionDetail
 
 router = APIRouter(tags=["live"])
 
+type Read = Callable[[], Awaitable[SessionDetail]]
+
 NOT_SIGNED_IN = 4401
 NOT_ALLOWED = 4403
 NOT_FOUND = 4404
@@ -42,6 +44,8 @@ TRY_LATER = 1013
 ENDED = 1000
 
 TOKEN_WITHIN_S = 10.0
+READ_AGAIN_S = 30.0
+"""After so long without an update the session is read anew: one may have been lost on the way."""
 
 
 @router.websocket("/live/{session_id}")
@@ -75,7 +79,12 @@ async def _serve(
             expires_at = signed_in.expires_at
             holds = None if expires_at is None else expires_at - services.clock()
             return await _watch(
-                websocket, signed_in.actor.viewer, detail, updates, holds
+                websocket,
+                viewer,
+                detail,
+                updates,
+                holds,
+                lambda: services.sessions.get(session_id, viewer),
             )
     except NotSignedIn as error:
         return NOT_SIGNED_IN, error.message
@@ -93,9 +102,11 @@ async def _watch(
     detail: SessionDetail,
     updates: AsyncIterator[LiveUpdate],
     holds: timedelta | None,
+    read: Read,
 ) -> tuple[int, str]:
     """Send until the session ends, the other side goes, or the token no longer holds."""
-    sending = asyncio.create_task(_send(websocket, viewer, detail, updates))
+    both = _with_reading(updates, read)
+    sending = asyncio.create_task(_send(websocket, viewer, detail, both))
     leaving = asyncio.create_task(_until_left(websocket))
     try:
         await asyncio.wait(
@@ -112,6 +123,27 @@ async def _watch(
         for task in (sending, leaving):
             task.cancel()
         await asyncio.gather(sending, leaving, return_exceptions=True)
+        await both.aclose()
+
+
+async def _with_reading(
+    updates: AsyncIterator[LiveUpdate], read: Read
+) -> AsyncGenerator[LiveUpdate]:
+    """Yield updates, and what the session is now whenever there has been none for a while."""
+    coming: asyncio.Future[LiveUpdate] | None = None
+    try:
+        while True:
+            coming = coming or asyncio.ensure_future(anext(updates))
+            await asyncio.wait((coming,), timeout=READ_AGAIN_S)
+            if coming.done():
+                update, coming = coming.result(), None
+                yield update
+            else:
+                now = await read()
+                yield LiveUpdate(session=now.session, frame=None, running_cost=now.cost)
+    finally:
+        if coming is not None:
+            coming.cancel()
 
 
 async def _send(

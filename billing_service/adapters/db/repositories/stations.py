@@ -14,11 +14,12 @@ from billing_service.services.ports import Station, Viewer
 class StationRepository(Repository):
     """The ``Stations`` port."""
 
-    async def get(self, station_id: str) -> Station | None:
-        """Return one, or None."""
-        result = await self._connection.execute(
-            select(stations).where(stations.c.id == station_id)
-        )
+    async def get(self, station_id: str, *, hold: bool = False) -> Station | None:
+        """Return one, or None; ``hold`` keeps others from changing it until the commit."""
+        query = select(stations).where(stations.c.id == station_id)
+        if hold:
+            query = query.with_for_update(key_share=True)
+        result = await self._connection.execute(query)
         row = result.first()
         return None if row is None else _station(row)
 

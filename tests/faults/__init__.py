@@ -1,0 +1,1 @@
+"""Faults with real processes: nothing is lost, nothing counts twice."""
