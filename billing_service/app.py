@@ -53,6 +53,7 @@ from billing_service.services.retention import Maintenance
 from billing_service.services.service_tokens import ServiceTokens
 from billing_service.services.sessions import Sessions
 from billing_service.services.stations import Stations
+from billing_service.services.tariff_assignments import TariffAssignments
 from billing_service.services.tariffs import Tariffs
 from billing_service.services.uploads import LogUploads
 from billing_service.services.users import Users
@@ -434,6 +435,7 @@ def wire(
         auth=Auth(write, read, clock, passwords, signer),
         users=Users(write, read, clock, passwords),
         audit=AuditLog(read),
+        tariff_assignments=TariffAssignments(write, read, clock),
         service_tokens=ServiceTokens(write, read, clock),
         stations=Stations(
             write, read, clock, time_zone=settings.time_zone, stored=stored

@@ -31,7 +31,7 @@ from billing_service.console import run as _run
 from billing_service.console import settings as _settings
 from billing_service.logs import set_up_logs
 from billing_service.services.audit import Console
-from billing_service.services.issuing import Issuer
+from billing_service.services.issuing import EVERYTHING, Issuer
 from billing_service.services.months import Months, last_month
 from billing_service.services.ports import Role
 from billing_service.services.tariffs import Tariffs
@@ -249,13 +249,19 @@ def tariff_set(
     file: Annotated[
         Path, typer.Argument(help="An OCPI Tariff as JSON; see docs for 'source'.")
     ],
+    assigned_only: Annotated[
+        bool,
+        typer.Option(help="A new tariff covers nobody until it is assigned."),
+    ] = False,
 ) -> None:
     """Store a tariff as the next version of its id. Sessions keep the one they began with."""
     data = _read_json(file)
 
     async def work() -> None:
         async with _tariffs() as service_:
-            stored = await service_.set(Console(), tariff_from_dict(data))
+            stored = await service_.set(
+                Console(), tariff_from_dict(data), assigned_only=assigned_only
+            )
         for path, text in stored.warnings:
             typer.echo(f"warning: {path}: {text}", err=True)
         what = "Stored" if stored.new else "Already stored:"
@@ -273,9 +279,11 @@ def tariff_show(
     async def work() -> None:
         async with _tariffs() as service_:
             if tariff_id is None:
-                shown: Any = [tariff_to_dict(each) for each in await service_.all()]
+                shown: Any = [
+                    tariff_to_dict(each) for each in await service_.visible(EVERYTHING)
+                ]
             else:
-                shown = tariff_to_dict(await service_.latest(tariff_id))
+                shown = tariff_to_dict(await service_.latest(tariff_id, EVERYTHING))
         typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
 
     _run(work())

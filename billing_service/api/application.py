@@ -21,6 +21,7 @@ from billing_service.api.routes import (
     service_tokens,
     sessions,
     stations,
+    tariff_assignments,
     tariffs,
     users,
 )
@@ -36,6 +37,7 @@ ROUTERS = tuple(
         logs,
         charging_tokens,
         tariffs,
+        tariff_assignments,
         sessions,
         bills,
         corrections,

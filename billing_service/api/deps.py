@@ -26,6 +26,7 @@ from billing_service.services.ports import Clock, LiveBus, OpenReadUnitOfWork
 from billing_service.services.service_tokens import SCOPES, ServiceTokens
 from billing_service.services.sessions import Sessions
 from billing_service.services.stations import Stations
+from billing_service.services.tariff_assignments import TariffAssignments
 from billing_service.services.tariffs import Tariffs
 from billing_service.services.uploads import LogUploads
 from billing_service.services.users import Users
@@ -48,6 +49,7 @@ class Services:
     uploads: LogUploads
     charging_tokens: ChargingTokens
     tariffs: Tariffs
+    tariff_assignments: TariffAssignments
     audit: AuditLog
     sessions: Sessions
     billing: Billing

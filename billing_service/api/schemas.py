@@ -34,6 +34,10 @@ Line = Annotated[str, Field(max_length=200, pattern=_LINE)]
 """Printable text of one line."""
 
 
+Group = Annotated[str, Field(pattern=r"^[\w.@+ -]{1,64}$")]
+"""Who pays by the same tariff: staff, tenants, …"""
+
+
 class In(BaseModel):
     """What a client sends. A field that is not known is a mistake worth telling."""
 
@@ -119,6 +123,7 @@ class UserOut(Out):
     email: str | None
     address: tuple[str, ...]
     active: bool
+    group: str | None
 
 
 class _ProfileIn(In):
@@ -140,13 +145,15 @@ class UserIn(In):
     full_name: Line = ""
     email: Annotated[str, Field(max_length=255)] | None = None
     address: Annotated[list[Line], Field(max_length=6)] = []
+    group: Group | None = None
 
 
 class UserPatch(_ProfileIn):
-    """What an admin changes of a user; what is left out stays."""
+    """What an admin changes of a user; what is left out stays. ``group`` null: in none."""
 
     role: Role | None = None
     active: bool | None = None
+    group: Group | None = None
 
 
 class PasswordIn(In):

@@ -1,9 +1,11 @@
 """Tariffs, prices and previews as JSON."""
 
 from datetime import datetime
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from billing_service.api.schemas import Number, Out, WarningOut
+from pydantic import AwareDatetime, Field
+
+from billing_service.api.schemas import Group, In, Number, Out, WarningOut
 from billing_service.domain.prices import PriceSlot
 from billing_service.domain.tariff import PriceComponent
 
@@ -69,3 +71,29 @@ class PreviewOut(Out):
 
     cdr: dict[str, Any]
     warnings: list[WarningOut]
+
+
+Id = Annotated[str, Field(pattern="^[A-Za-z0-9_.-]{1,64}$")]
+
+
+class AssignmentIn(In):
+    """Whom to cover with a tariff; what is left out does not restrict. From now unless told."""
+
+    tariff_id: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,36}$")]
+    user_id: Id | None = None
+    group: Group | None = None
+    station_id: Annotated[str, Field(pattern="^[a-z0-9_-]{1,32}$")] | None = None
+    from_at: AwareDatetime | None = None
+    until_at: AwareDatetime | None = None
+
+
+class AssignmentOut(Out):
+    """Whom a tariff covers over [from_at, until_at)."""
+
+    id: str
+    tariff_id: str
+    user_id: str | None
+    group: str | None
+    station_id: str | None
+    from_at: datetime | None
+    until_at: datetime | None

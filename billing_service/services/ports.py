@@ -21,6 +21,7 @@ from billing_service.domain.frame import Frame, SessionEvent
 from billing_service.domain.period import ChargingPeriod
 from billing_service.domain.session import Session, SessionStatus
 from billing_service.domain.tariff import Tariff
+from billing_service.domain.tariff_choice import Assignment
 
 type Clock = Callable[[], datetime]
 """Returns the time now, aware UTC."""
@@ -49,6 +50,7 @@ class User:
     address: tuple[str, ...] = ()
     active: bool = True
     tokens_valid_from: datetime | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -473,7 +475,16 @@ class Tariffs(Protocol):
     async def in_force(
         self, at: datetime, *, station_id: str, user_id: str | None
     ) -> Tariff | None:
-        """Return the tariff that covers a session which starts then."""
+        """Return the tariff that covers a session which starts then; see ``tariff_choice``."""
+
+    async def hidden_from(self, viewer: Viewer) -> set[str]:
+        """Return the tariffs that were never meant for the viewer; none for an admin."""
+
+    async def assignments(self) -> list[Assignment]:
+        """Return all, ended ones too, the last begun first."""
+
+    async def save_assignment(self, assignment: Assignment) -> None:
+        """Insert or replace."""
 
     async def all(self) -> list[Tariff]:
         """Return the newest version of each, by id."""

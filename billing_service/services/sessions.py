@@ -15,19 +15,22 @@ from billing_service.domain.errors import (
     StationInUse,
     StationPending,
 )
+from billing_service.domain.frame import NO_BOOT, to_ms
 from billing_service.domain.period import ChargingPeriod
 from billing_service.domain.rating import rate
-from billing_service.domain.session import Session, SessionStatus
+from billing_service.domain.session import Session, SessionFlag, SessionStatus
 from billing_service.services.audit import Actor
 from billing_service.services.metering import ENDED_BY_ADMIN
 from billing_service.services.ports import (
     Clock,
     CommandSender,
+    Mark,
     OpenReadUnitOfWork,
     OpenUnitOfWork,
     Page,
     ReadUnitOfWork,
     SessionQuery,
+    UnitOfWork,
     Viewer,
 )
 from billing_service.services.users import UNSET, Unset
@@ -106,13 +109,16 @@ class Sessions:
                 _refuse_others(session, actor)
         await self._commands.send(station_id, "start")
         async with self._open_uow() as uow:
+            await uow.marks.hold(station_id)
             open_now = await uow.sessions.open_at(station_id)
             session_now = open_now[-1] if open_now else None
             if session_now is None:
                 await uow.stations.claim(station_id, actor.user_id, self._clock())
             elif session_now.user_id is None:
                 await uow.sessions.assign(session_now.id, actor.user_id)
-                session_now = replace(session_now, user_id=actor.user_id)
+                session_now = await with_tariff_of_driver(
+                    uow, replace(session_now, user_id=actor.user_id)
+                )
             await uow.audit.add(
                 at=self._clock(),
                 actor=actor.label,
@@ -146,6 +152,7 @@ class Sessions:
             command = "start" if changes.charging else "stop"
             await self._commands.send(session.station_id, command)
         async with self._open_uow() as uow:
+            await uow.marks.hold(session.station_id)
             session = await uow.sessions.get(session_id, actor.viewer)
             before = session
             if not isinstance(changes.user_id, Unset):
@@ -158,6 +165,7 @@ class Sessions:
                     ):
                         raise InvalidInput(("user_id", "there is no such user"))
                     await uow.sessions.assign(session_id, session.user_id)
+                    session = await with_tariff_of_driver(uow, session)
             if changes.ended and session.status in OPEN:
                 session = replace(
                     session,
@@ -215,6 +223,37 @@ class Sessions:
                 address=actor.address,
             )
             await uow.commit()
+
+
+async def with_tariff_of_driver(uow: UnitOfWork, session: Session) -> Session:
+    """Freeze the tariff that the session's driver, who became known only now, has at its start.
+
+    The caller holds the station, so that metering does not put the former one back.
+    """
+    tariff = await uow.tariffs.in_force(
+        session.started_at, station_id=session.station_id, user_id=session.user_id
+    )
+    if tariff is None or tariff == session.tariff:
+        return session
+    session = replace(session, tariff=tariff)
+    await uow.sessions.save(session)
+    if session.status in OPEN:
+        # Its periods may have to be cut elsewhere: metered anew from its first frame.
+        inferred = SessionFlag.INFERRED in session.flags
+        start_ms = to_ms(session.started_at)
+        await uow.marks.add(
+            [
+                Mark(
+                    station_id=session.station_id,
+                    session=None if inferred else session.station_session,
+                    boot=NO_BOOT,
+                    seq=0,
+                    from_ms=start_ms,
+                    to_ms=to_ms(session.last_frame_at or session.started_at),
+                )
+            ]
+        )
+    return session
 
 
 def cost_so_far(

@@ -4,11 +4,13 @@ import asyncio
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from uuid import uuid4
 
 from billing_service.domain.cdr import Cdr
 from billing_service.domain.errors import (
     CdrInvalid,
     InvalidInput,
+    NoTariff,
     NotFound,
     TariffInvalid,
 )
@@ -16,9 +18,15 @@ from billing_service.domain.prices import PriceSlot, prices
 from billing_service.domain.rating import rate_usages
 from billing_service.domain.tariff import Tariff
 from billing_service.domain.tariff_check import ensure_valid
+from billing_service.domain.tariff_choice import Assignment
 from billing_service.domain.usage import UsedSession
 from billing_service.services.audit import Author
-from billing_service.services.ports import Clock, OpenReadUnitOfWork, OpenUnitOfWork
+from billing_service.services.ports import (
+    Clock,
+    OpenReadUnitOfWork,
+    OpenUnitOfWork,
+    Viewer,
+)
 
 LONGEST_CURVE = timedelta(days=62)
 """Over which prices may be asked for at once: two months."""
@@ -61,30 +69,39 @@ class Tariffs:
         self._currency = currency
         self._time_zone = time_zone
 
-    async def all(self) -> list[Tariff]:
-        """Return the newest version of each, by id."""
+    async def visible(self, viewer: Viewer) -> list[Tariff]:
+        """Return the newest version of each that is meant for the viewer, by id."""
         async with self._open_read() as read:
-            return await read.tariffs.all()
+            hidden = await read.tariffs.hidden_from(viewer)
+            return [each for each in await read.tariffs.all() if each.id not in hidden]
 
-    async def latest(self, tariff_id: str) -> Tariff:
-        """Return the newest version. Raises NotFound."""
+    async def latest(self, tariff_id: str, viewer: Viewer) -> Tariff:
+        """Return the newest version. Raises NotFound, also when it is meant for others."""
+        return (await self.versions(tariff_id, viewer))[0]
+
+    async def in_force(self, viewer: Viewer, station_id: str) -> Tariff:
+        """Return what the viewer would pay by at a station now. Raises NotFound, NoTariff."""
         async with self._open_read() as read:
-            tariff = await read.tariffs.latest(tariff_id)
+            await read.stations.one(station_id, viewer)
+            tariff = await read.tariffs.in_force(
+                self._clock(), station_id=station_id, user_id=viewer.user_id
+            )
         if tariff is None:
-            raise NotFound(f"there is no tariff {tariff_id}")
+            raise NoTariff("No tariff covers a charge at this station now.")
         return tariff
 
-    async def versions(self, tariff_id: str) -> list[Tariff]:
-        """Return all versions, the newest first. Raises NotFound."""
+    async def versions(self, tariff_id: str, viewer: Viewer) -> list[Tariff]:
+        """Return all versions, the newest first. Raises NotFound, also for others' tariffs."""
         async with self._open_read() as read:
             versions = await read.tariffs.versions(tariff_id)
-        if not versions:
+            hidden = await read.tariffs.hidden_from(viewer)
+        if not versions or tariff_id in hidden:
             raise NotFound(f"there is no tariff {tariff_id}")
         return versions
 
-    async def version(self, tariff_id: str, version: int) -> Tariff:
+    async def version(self, tariff_id: str, version: int, viewer: Viewer) -> Tariff:
         """Return one version. Raises NotFound."""
-        for tariff in await self.versions(tariff_id):
+        for tariff in await self.versions(tariff_id, viewer):
             if tariff.version == version:
                 return tariff
         raise NotFound(f"tariff {tariff_id} has no version {version}")
@@ -95,6 +112,7 @@ class Tariffs:
         from_at: datetime,
         to_at: datetime,
         time_zone: str | None,
+        viewer: Viewer,
         *,
         energy_kwh: Decimal,
         duration: timedelta,
@@ -113,7 +131,7 @@ class Tariffs:
             raise InvalidInput(
                 ("to", f"may be at most {LONGEST_CURVE.days} days after from")
             )
-        tariff = await self.latest(tariff_id)
+        tariff = await self.latest(tariff_id, viewer)
         # A tariff of thousands of elements takes its time: not in the event loop.
         try:
             slots = await asyncio.to_thread(
@@ -167,10 +185,13 @@ class Tariffs:
 
         return await asyncio.to_thread(work)
 
-    async def set(self, author: Author, tariff: Tariff) -> TariffSet:
+    async def set(
+        self, author: Author, tariff: Tariff, *, assigned_only: bool = False
+    ) -> TariffSet:
         """Store a tariff as the next version of its id, whatever version it says.
 
-        The same as the newest version stores nothing. Raises TariffInvalid.
+        The same as the newest version stores nothing. A new tariff covers everyone at once, but
+        with ``assigned_only`` nobody until it is assigned. Raises TariffInvalid.
         """
         warnings = ensure_valid(tariff)
         if tariff.currency != self._currency:
@@ -184,6 +205,13 @@ class Tariffs:
             version = 1 if newest is None else newest.version + 1
             tariff = replace(tariff, version=version)
             await uow.tariffs.add(tariff)
+            if newest is None and assigned_only:
+                now = self._clock()
+                await uow.tariffs.save_assignment(
+                    Assignment(
+                        id=str(uuid4()), tariff_id=tariff.id, from_at=now, until_at=now
+                    )
+                )
             await uow.audit.add(
                 at=self._clock(),
                 actor=author.label,

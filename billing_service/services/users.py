@@ -39,6 +39,7 @@ class Changes:
     full_name: str | Unset = UNSET
     email: str | Unset | None = UNSET
     address: tuple[str, ...] | Unset = UNSET
+    group: str | Unset | None = UNSET
 
 
 class Users:
@@ -90,6 +91,7 @@ class Users:
         full_name: str = "",
         email: str | None = None,
         address: tuple[str, ...] = (),
+        group: str | None = None,
     ) -> User:
         """Make a user. Raises InvalidInput, and Conflict when the name is taken."""
         _refuse(
@@ -107,6 +109,7 @@ class Users:
             full_name=full_name,
             email=email,
             address=address,
+            group=group,
         )
         async with self._open_uow() as uow:
             await uow.users.add(user)
@@ -215,6 +218,8 @@ def _changed(user: User, changes: Changes) -> User:
         user = replace(user, email=changes.email)
     if not isinstance(changes.address, Unset):
         user = replace(user, address=changes.address)
+    if not isinstance(changes.group, Unset):
+        user = replace(user, group=changes.group)
     return user
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from billing_service.api.application import ROUTERS, create_api
 from billing_service.domain.correction import Correction
+from billing_service.domain.tariff_choice import Assignment
 from tests.api.harness import PASSWORD, Api, code, problem, tariff_json
 from tests.services.site import T0
 
@@ -35,6 +36,9 @@ ADMINS_ONLY = {
     ("POST", "/sessions/{session_id}/bill"),
     ("GET", "/rejected/"),
     ("GET", "/audit/"),
+    ("GET", "/tariff-assignments/"),
+    ("POST", "/tariff-assignments/"),
+    ("DELETE", "/tariff-assignments/{assignment_id}"),
     ("POST", "/bills/{number}/paid"),
     ("POST", "/bills/{number}/credit"),
     ("POST", "/bills/months/{month}"),
@@ -59,6 +63,7 @@ BODIES = {
     ("POST", "/tokens/"): {"uid": "04AA", "user_id": "driver"},
     ("PATCH", "/tokens/{uid}"): {"valid": False},
     ("POST", "/tariffs/"): tariff_json(),
+    ("POST", "/tariff-assignments/"): {"tariff_id": "home"},
     ("POST", "/tariffs/preview"): {
         "tariff_id": "home",
         "session": {
@@ -92,6 +97,11 @@ ROUTES = sorted(routes())
 
 async def _session(api: Api, path: str) -> str:
     """Return the driver's session, or service token, where the path has one."""
+    if "{assignment_id}" in path:
+        async with api.site.database.write() as uow:
+            await uow.tariffs.save_assignment(Assignment(id="a", tariff_id="home"))
+            await uow.commit()
+        return ""
     if "{service_token_id}" in path:
         for name in ("driver", "admin"):
             body = {"name": name, "scopes": ["bills:read"]}
@@ -142,6 +152,7 @@ async def _call(
         user_id="driver",
         tariff_id="home",
         version=1,
+        assignment_id="a",
         number="SR-2026-000001",
         month="2026-10",
         uid="04BB",

@@ -197,6 +197,8 @@ users = Table(
     Column("active", Boolean, nullable=False),
     # Tokens issued before are void: a new password or a sign-out everywhere moves it on.
     Column("tokens_valid_from", UtcDateTime),
+    # Who pays by the same tariff.
+    Column("group_name", Text),
     CheckConstraint("role IN ('admin', 'user')", name="role"),
 )
 
@@ -302,6 +304,19 @@ tariffs = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("document", Text, nullable=False),
     PrimaryKeyConstraint("id", "version"),
+)
+
+tariff_assignments = Table(
+    "tariff_assignments",
+    metadata,
+    # Whom a tariff covers; see domain.tariff_choice. Ended ones stay, for sessions that come late.
+    Column("id", Text, primary_key=True),
+    Column("tariff_id", Text, nullable=False, index=True),
+    Column("user_id", Text, ForeignKey("users.id")),
+    Column("group_name", Text),
+    Column("station_id", Text, ForeignKey("stations.id")),
+    Column("from_at", UtcDateTime),
+    Column("until_at", UtcDateTime),
 )
 
 sessions = Table(

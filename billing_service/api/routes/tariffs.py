@@ -22,6 +22,7 @@ from billing_service.api.schemas import TariffSetOut, WarningOut
 from billing_service.api.tariff_schemas import PreviewOut, PriceSlotOut, PricesOut
 from billing_service.domain.errors import CdrInvalid, InvalidInput, TariffInvalid
 from billing_service.domain.tariff import Tariff
+from billing_service.services.audit import Actor
 
 router = APIRouter(prefix="/tariffs", tags=["tariffs"])
 
@@ -42,9 +43,12 @@ _OBJECT = {"type": "object"}
 
 
 @router.get("/")
-async def list_tariffs(_: CurrentActor, services: ServicesDep) -> list[dict[str, Any]]:
-    """Return the newest version of each tariff."""
-    return [services.write_tariff(tariff) for tariff in await services.tariffs.all()]
+async def list_tariffs(
+    actor: CurrentActor, services: ServicesDep
+) -> list[dict[str, Any]]:
+    """Return the newest version of each tariff; not those that are assigned to others only."""
+    tariffs = await services.tariffs.visible(actor.viewer)
+    return [services.write_tariff(tariff) for tariff in tariffs]
 
 
 @router.post(
@@ -65,7 +69,7 @@ async def list_tariffs(_: CurrentActor, services: ServicesDep) -> list[dict[str,
     ),
 )
 async def preview(
-    _: CurrentActor, services: ServicesDep, request: Request
+    actor: CurrentActor, services: ServicesDep, request: Request
 ) -> PreviewOut:
     """Rate a what-if, with a reason for every line. Nothing is stored.
 
@@ -79,7 +83,7 @@ async def preview(
         raise InvalidInput(("body", "must be an object"))
     if unknown := body.keys() - {"tariff", "tariff_id", "version", "session"}:
         raise InvalidInput(*((str(name), "is not known") for name in sorted(unknown)))
-    tariff = await _previewed(services, body)
+    tariff = await _previewed(services, actor, body)
     try:
         session = services.read_session(body.get("session"))
         cdr, warnings = await services.tariffs.preview(tariff, session)
@@ -98,32 +102,34 @@ async def preview(
 
 @router.get("/{tariff_id}")
 async def get_tariff(
-    _: CurrentActor, services: ServicesDep, tariff_id: TariffId
+    actor: CurrentActor, services: ServicesDep, tariff_id: TariffId
 ) -> dict[str, Any]:
     """Return the newest version of one tariff."""
-    return services.write_tariff(await services.tariffs.latest(tariff_id))
+    return services.write_tariff(await services.tariffs.latest(tariff_id, actor.viewer))
 
 
 @router.get("/{tariff_id}/versions")
 async def list_tariff_versions(
-    _: CurrentActor, services: ServicesDep, tariff_id: TariffId
+    actor: CurrentActor, services: ServicesDep, tariff_id: TariffId
 ) -> list[dict[str, Any]]:
     """Return all versions of a tariff, the newest first. None ever changes."""
-    versions = await services.tariffs.versions(tariff_id)
+    versions = await services.tariffs.versions(tariff_id, actor.viewer)
     return [services.write_tariff(tariff) for tariff in versions]
 
 
 @router.get("/{tariff_id}/versions/{version}")
 async def get_tariff_version(
-    _: CurrentActor, services: ServicesDep, tariff_id: TariffId, version: Version
+    actor: CurrentActor, services: ServicesDep, tariff_id: TariffId, version: Version
 ) -> dict[str, Any]:
     """Return one version of a tariff, such as the one a session began with."""
-    return services.write_tariff(await services.tariffs.version(tariff_id, version))
+    return services.write_tariff(
+        await services.tariffs.version(tariff_id, version, actor.viewer)
+    )
 
 
 @router.get("/{tariff_id}/prices")
 async def tariff_prices(
-    _: CurrentActor,
+    actor: CurrentActor,
     services: ServicesDep,
     tariff_id: TariffId,
     from_: Annotated[AwareDatetime, Query(alias="from")],
@@ -142,6 +148,7 @@ async def tariff_prices(
         from_,
         to,
         time_zone,
+        actor.viewer,
         energy_kwh=energy_kwh,
         duration=timedelta(seconds=duration_s),
     )
@@ -167,14 +174,18 @@ async def set_tariff(
     services: ServicesDep,
     request: Request,
     response: Response,
+    assigned_only: Annotated[bool, Query()] = False,
 ) -> TariffSetOut:
     """Store a tariff as the next version of its id; the service counts the versions.
 
+    A new tariff covers everyone at once, with ``assigned_only`` nobody until it is assigned.
     Sessions keep the version they began with. 422 ``tariff_invalid`` names each problem with its
     JSON path. The same tariff again stores nothing and answers 200.
     """
     body = await _read_json(request)
-    stored = await services.tariffs.set(actor, services.read_tariff(body))
+    stored = await services.tariffs.set(
+        actor, services.read_tariff(body), assigned_only=assigned_only
+    )
     if not stored.new:
         response.status_code = HTTPStatus.OK
     return TariffSetOut(
@@ -186,7 +197,7 @@ async def set_tariff(
     )
 
 
-async def _previewed(services: Services, body: dict[str, Any]) -> Tariff:
+async def _previewed(services: Services, actor: Actor, body: dict[str, Any]) -> Tariff:
     """Return the tariff that a preview gives or names."""
     given, named, version = (body.get(n) for n in ("tariff", "tariff_id", "version"))
     if (given is None) == (named is None):
@@ -199,10 +210,10 @@ async def _previewed(services: Services, body: dict[str, Any]) -> Tariff:
     if not isinstance(named, str):
         raise InvalidInput(("tariff_id", "must be a text"))
     if version is None:
-        return await services.tariffs.latest(named)
+        return await services.tariffs.latest(named, actor.viewer)
     if not isinstance(version, int) or isinstance(version, bool):
         raise InvalidInput(("version", "must be a whole number"))
-    return await services.tariffs.version(named, version)
+    return await services.tariffs.version(named, version, actor.viewer)
 
 
 def _under(

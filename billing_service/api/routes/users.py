@@ -63,6 +63,7 @@ async def add_user(actor: AdminActor, services: ServicesDep, body: UserIn) -> Us
         full_name=body.full_name,
         email=body.email,
         address=tuple(body.address),
+        group=body.group,
     )
     return UserOut.model_validate(user)
 
@@ -105,6 +106,7 @@ def _changes(body: ProfileIn | UserPatch) -> Changes:
         full_name=(body.full_name or "") if "full_name" in given else UNSET,
         email=body.email if "email" in given else UNSET,
         address=tuple(body.address or ()) if "address" in given else UNSET,
+        group=body.group if isinstance(body, UserPatch) and "group" in given else UNSET,
         role=body.role if isinstance(body, UserPatch) and body.role else UNSET,
         active=body.active
         if isinstance(body, UserPatch) and body.active is not None

@@ -2,16 +2,22 @@
 
 from datetime import datetime
 
-from sqlalchemy import func, insert, or_, select
+from sqlalchemy import ColumnElement, func, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_service.adapters.db import documents
 from billing_service.adapters.db.repositories.base import Repository
-from billing_service.adapters.db.tables import tariffs
+from billing_service.adapters.db.tables import (
+    stations,
+    tariff_assignments,
+    tariffs,
+    users,
+)
 from billing_service.domain.errors import Conflict
 from billing_service.domain.tariff import Tariff
-from billing_service.services.ports import Clock
+from billing_service.domain.tariff_choice import Assignment, in_order
+from billing_service.services.ports import Clock, Viewer
 
 
 class TariffRepository(Repository):
@@ -70,14 +76,32 @@ class TariffRepository(Repository):
     async def in_force(
         self, at: datetime, *, station_id: str, user_id: str | None
     ) -> Tariff | None:
-        """Return the tariff that covers a session which starts then.
+        """Return the tariff that covers a session which starts then; see ``tariff_choice``.
 
-        Of each tariff the newest version that holds then; of several tariffs the one that took
-        effect last, and of those the one stored last. Every tariff covers all stations and users.
+        Of each tariff the newest version that holds then counts.
         """
+        every = await self.assignments()
+        if every:
+            group = None
+            if user_id is not None:
+                group = await self._connection.scalar(
+                    select(users.c.group_name).where(users.c.id == user_id)
+                )
+            for assignment in in_order(
+                every, at, user_id=user_id, group=group, station_id=station_id
+            ):
+                found = await self._holding(at, tariffs.c.id == assignment.tariff_id)
+                if found is not None:
+                    return found
+        assigned = {each.tariff_id for each in every}
+        return await self._holding(at, tariffs.c.id.not_in(assigned))
+
+    async def _holding(self, at: datetime, which: ColumnElement[bool]) -> Tariff | None:
+        """Return of several tariffs the one that took effect last, then that stored last."""
         holding = (
             select(tariffs.c.id, func.max(tariffs.c.version).label("version"))
             .where(
+                which,
                 or_(
                     tariffs.c.effective_from.is_(None),
                     tariffs.c.effective_from <= at,
@@ -102,6 +126,72 @@ class TariffRepository(Repository):
             .limit(1)
         )
         return None if text is None else documents.load(Tariff, text)
+
+    async def assignments(self) -> list[Assignment]:
+        """Return all, ended ones too, the last begun first."""
+        result = await self._connection.execute(
+            select(tariff_assignments).order_by(
+                tariff_assignments.c.from_at.desc().nulls_last(),
+                tariff_assignments.c.id,
+            )
+        )
+        return [
+            Assignment(
+                id=row.id,
+                tariff_id=row.tariff_id,
+                user_id=row.user_id,
+                group=row.group_name,
+                station_id=row.station_id,
+                from_at=row.from_at,
+                until_at=row.until_at,
+            )
+            for row in result
+        ]
+
+    async def save_assignment(self, assignment: Assignment) -> None:
+        """Insert or replace."""
+        row = {
+            "id": assignment.id,
+            "tariff_id": assignment.tariff_id,
+            "user_id": assignment.user_id,
+            "group_name": assignment.group,
+            "station_id": assignment.station_id,
+            "from_at": assignment.from_at,
+            "until_at": assignment.until_at,
+        }
+        await self._connection.execute(
+            self._insert(tariff_assignments)
+            .values(row)
+            .on_conflict_do_update(index_elements=["id"], set_=row)
+        )
+
+    async def hidden_from(self, viewer: Viewer) -> set[str]:
+        """Return the tariffs that were never meant for the viewer; none for an admin."""
+        if viewer.is_admin:
+            return set()
+        group = await self._connection.scalar(
+            select(users.c.group_name).where(users.c.id == viewer.user_id)
+        )
+        usable = set(
+            await self._connection.scalars(
+                select(stations.c.id).where(
+                    or_(
+                        stations.c.user_id.is_(None),
+                        stations.c.user_id == viewer.user_id,
+                    )
+                )
+            )
+        )
+        every = await self.assignments()
+        shown = {
+            each.tariff_id
+            for each in every
+            if not each.never
+            and each.user_id in (None, viewer.user_id)
+            and each.group in (None, group)
+            and (each.station_id is None or each.station_id in usable)
+        }
+        return {each.tariff_id for each in every} - shown
 
     async def all(self) -> list[Tariff]:
         """Return the newest version of each, by id."""

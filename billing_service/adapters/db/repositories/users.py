@@ -79,6 +79,7 @@ def _row(user: User) -> dict[str, Any]:
         "address": list(user.address),
         "active": user.active,
         "tokens_valid_from": user.tokens_valid_from,
+        "group_name": user.group,
     }
 
 
@@ -93,4 +94,5 @@ def _user(row: Row[Any]) -> User:
         address=tuple(row.address),
         active=row.active,
         tokens_valid_from=row.tokens_valid_from,
+        group=row.group_name,
     )

@@ -1,0 +1,124 @@
+"""Tariffs for users, groups and stations."""
+
+from typing import Any
+
+import pytest
+
+from tests.api.harness import STATION, Api, code, problem, tariff_json
+
+
+async def _store(api: Api, tariff_id: str, *, assigned_only: bool = True) -> None:
+    body = tariff_json(id=tariff_id, name=tariff_id)
+    path = f"/tariffs/?assigned_only={'true' if assigned_only else 'false'}"
+    assert (await api.request("admin", "POST", path, json=body)).status_code == 201
+
+
+async def _assign(api: Api, tariff_id: str, **whom: Any) -> dict[str, Any]:
+    body = {"tariff_id": tariff_id} | whom
+    made = await api.request("admin", "POST", "/tariff-assignments/", json=body)
+    assert made.status_code == 201
+    answer: dict[str, Any] = made.json()
+    return answer
+
+
+async def _pays_by(api: Api, who: str) -> str:
+    answer = await api.request(who, "GET", f"/stations/{STATION}/tariff")
+    tariff_id: str = answer.json()["id"]
+    return tariff_id
+
+
+async def test_a_tariff_for_some_does_not_cover_the_others(api: Api) -> None:
+    """Not even between storing and assigning it; nor do others see it."""
+    await _store(api, "staff")
+    assert await _pays_by(api, "driver") == "home"
+    assert code(await api.request("driver", "GET", "/tariffs/staff"))[0] == 404
+    await api.request("admin", "PATCH", "/users/driver", json={"group": "Staff"})
+    await _assign(api, "staff", group="Staff")
+    assert await _pays_by(api, "driver") == "staff"
+    assert await _pays_by(api, "other") == "home"
+    for who, seen in (("driver", ["home", "staff"]), ("other", ["home"])):
+        listed = (await api.request(who, "GET", "/tariffs/")).json()
+        assert [each["id"] for each in listed] == seen
+    for path in (
+        "",
+        "/versions",
+        "/versions/1",
+        "/prices?from=2026-11-23T00:00:00Z&to=2026-11-24T00:00:00Z",
+    ):
+        answer = await api.request("other", "GET", f"/tariffs/staff{path}")
+        assert code(answer) == (404, "not_found")
+        mine = await api.request("driver", "GET", f"/tariffs/staff{path}")
+        assert mine.status_code == 200
+
+
+async def test_a_session_gets_its_driver_s_tariff(api: Api) -> None:
+    """As of its start; assigning the driver later chooses anew, what is later assigned does not."""
+    session = await api.charge(ended=False)
+    await _store(api, "friend")
+    await _assign(api, "friend", user_id="driver", from_at="2026-11-01T00:00:00Z")
+    path = f"/sessions/{session.id}"
+
+    async def tariff() -> str:
+        name: str = (await api.request("admin", "GET", path)).json()["tariff"]["id"]
+        return name
+
+    assert await tariff() == "home"
+    await api.request("admin", "PUT", path, json={"user_id": "driver"})
+    assert await tariff() == "friend"
+    await api.end("1-1")
+    assert await tariff() == "friend"
+    await _store(api, "later")
+    await _assign(api, "later", user_id="driver")
+    assert await tariff() == "friend"
+    await api.request("admin", "PUT", path, json={"user_id": "other"})
+    assert await tariff() == "home"
+
+
+async def test_a_new_assignment_ends_the_one_before(api: Api) -> None:
+    """Of the same user; ending it lets the next in order through; all stays on record."""
+    for name in ("one", "two"):
+        await _store(api, name)
+        await _assign(api, name, user_id="driver")
+        api.advance(hours=1)
+    assert await _pays_by(api, "driver") == "two"
+    listed = (await api.request("admin", "GET", "/tariff-assignments/")).json()
+    assert [(each["tariff_id"], each["until_at"]) for each in listed] == [
+        ("two", None),
+        ("one", "2026-11-23T13:00:00Z"),
+    ]
+    path = f"/tariff-assignments/{listed[0]['id']}"
+    for _ in range(2):
+        assert (await api.request("admin", "DELETE", path)).status_code == 204
+    assert await _pays_by(api, "driver") == "home"
+    actions = [each[1] for each in await api.audited() if each[1] != "tariff.set"]
+    assert actions == ["tariff.assign", "tariff.assign", "tariff.unassign"]
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"tariff_id": "none"}, "tariff_id"),
+        ({"user_id": "nobody"}, "user_id"),
+        ({"station_id": "nowhere"}, "station_id"),
+        ({"user_id": "driver", "group": "staff"}, "group"),
+        ({"until_at": "2026-01-01T00:00:00Z"}, "until_at"),
+        ({"group": ""}, "body.group"),
+        ({"from_at": "2026-01-01T00:00:00"}, "body.from_at"),
+    ],
+)
+async def test_an_assignment_that_cannot_be(
+    api: Api, body: dict[str, Any], path: str
+) -> None:
+    """Each with the field that is wrong; nothing is assigned."""
+    whole = {"tariff_id": "home"} | body
+    answer = await api.request("admin", "POST", "/tariff-assignments/", json=whole)
+    assert answer.status_code == 422
+    assert [each["path"] for each in problem(answer)["errors"]] == [path]
+    assert (await api.request("admin", "GET", "/tariff-assignments/")).json() == []
+
+
+async def test_no_tariff_is_said(api: Api) -> None:
+    """When the only one is for somebody else: never a price of zero."""
+    await _assign(api, "home", user_id="other")
+    answer = await api.request("driver", "GET", f"/stations/{STATION}/tariff")
+    assert code(answer) == (409, "no_tariff")
