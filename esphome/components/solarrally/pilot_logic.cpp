@@ -65,12 +65,16 @@ PilotState Pilot::classify(float high_v) {
 void Pilot::step(Millis now_ms, float high_v, float low_v, bool pwm_on) {
   const PilotState seen = classify(high_v);
   if (seen != this->candidate_) {
+    // A line that wanders between states without energy does not win time: the car has stopped asking once.
+    if (wants_energy(this->candidate_) || wants_energy(seen))
+      this->asking_changed_ms_ = now_ms;
     this->candidate_ = seen;
     this->candidate_since_ms_ = now_ms;
   }
   const bool stops = wants_energy(this->state_) && !wants_energy(seen);
   const Millis wait_ms = stops ? this->settings_.debounce_stop_ms : this->settings_.debounce_ms;
-  if (seen != this->state_ && now_ms - this->candidate_since_ms_ >= wait_ms)
+  const Millis since_ms = stops ? this->asking_changed_ms_ : this->candidate_since_ms_;
+  if (seen != this->state_ && now_ms - since_ms >= wait_ms)
     this->state_ = seen;
 
   // NaN is not below the limit either: an unread low side is no proof of a diode.

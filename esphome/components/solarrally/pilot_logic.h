@@ -60,6 +60,8 @@ class Pilot {
   PilotState state_ = PilotState::UNKNOWN;
   PilotState candidate_ = PilotState::UNKNOWN;
   Millis candidate_since_ms_ = 0;
+  /// Since when the line has, or has not, been in C or D without a break.
+  Millis asking_changed_ms_ = 0;
   bool diode_suspect_ = false;
   Millis diode_since_ms_ = 0;
   bool diode_missing_ = false;

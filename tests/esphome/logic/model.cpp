@@ -97,7 +97,8 @@ int main(int argc, char **argv) {
     StationInputs in;
     in.now_ms = static_cast<Millis>(world.random() % 1000);
     const Millis boot_ms = in.now_ms;
-    Millis controlled_ms = in.now_ms;
+    // The station's time begins with its first step: there control counts as there.
+    Millis controlled_ms = -1;
     float solar_v = 230, grid_v = 230, user_a = s.max_current_a;
     bool plugged = false, wants = false;
     float high_v = 12, current_a = 0;
@@ -115,6 +116,7 @@ int main(int argc, char **argv) {
       const Millis gap = world.chance(0.0005) ? static_cast<Millis>(world.random() % 8000)
                                               : 5 + static_cast<Millis>(world.random() % 30);
       in.now_ms += gap;
+      if (controlled_ms < 0) controlled_ms = in.now_ms;
       if (world.chance(0.002)) plugged = !plugged;
       if (world.chance(0.003)) wants = !wants;
       if (world.chance(0.002)) solar_v = world.pick({230, 225, 212, 200, 150, 20, 0, NAN});

@@ -81,6 +81,16 @@ TEST(Pilot, LeavingCIsQuick) {
   }
 }
 
+TEST(Pilot, AWanderingLineDoesNotHoldC) {
+  Line line;
+  line.run(300, 6.0f, -12.0f);
+  ASSERT_EQ(line.pilot.state(), PilotState::C);
+  line.run(20, 9.0f, -12.0f);
+  EXPECT_EQ(line.pilot.state(), PilotState::C);
+  line.run(20, -12.0f, -12.0f);
+  EXPECT_EQ(line.pilot.state(), PilotState::F) << "40 ms without asking, in two states of 20 ms each";
+}
+
 TEST(Pilot, AMissingDiodeIsLatchedUntilTheCarIsGone) {
   Line line;
   line.run(500, 6.0f, -12.0f);
