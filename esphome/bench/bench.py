@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from bench.pzem import Pzem, PzemLine
+from bench.virtual_time import VirtualTime
 
 # Pins and channels of targets/host.yaml.
 CONTACTOR_PINS = {26: "solar", 27: "grid"}
@@ -42,16 +43,16 @@ class Contactor:
         """Move when it is time."""
         if self.moves_at is None or now < self.moves_at:
             return
+        self.moves_at = None
         if self.coil:
             self.closed = not self.stuck_open
+        elif self.bounces > 0 and not self.welded:
+            # The armature springs back for a moment.
+            self.closed = not self.closed
+            self.bounces -= self.closed
+            self.moves_at = now + 0.01
         elif not self.welded:
             self.closed = False
-        self.moves_at = None
-        if self.bounces > 0 and not self.coil:
-            # The armature springs back for a moment.
-            self.bounces -= 1
-            self.closed = not self.closed
-            self.moves_at = now + 0.01
 
 
 @dataclass
@@ -148,6 +149,9 @@ class Bench:
     # Whether the station's clock has been set since it was switched on.
     clock_set: bool = True
     delivered_wh: float = 0.0
+    # The bench drives the time itself when it has one of its own.
+    virtual_time: VirtualTime | None = None
+    step_s: float = STEP_S
 
     io_port: int = 0
     meter_port: int = 0
@@ -156,7 +160,7 @@ class Bench:
         self._writers: set[asyncio.StreamWriter] = set()
         self._said: dict[str, str] = {}
         self._changed = asyncio.Condition()
-        self._now = time.monotonic()
+        self._now = self.now_s
         self.line = PzemLine(*self.meters.values())
 
     async def __aenter__(self) -> Self:
@@ -182,10 +186,29 @@ class Bench:
     @property
     def environment(self) -> dict[str, str]:
         """What the twin's environment must hold to find this bench."""
-        return {
+        environment = {
             "SOLARRALLY_BENCH": f"127.0.0.1:{self.io_port}",
             "SOLARRALLY_METER_PORT": str(self.meter_port),
         }
+        if self.virtual_time is not None:
+            environment["SOLARRALLY_TIME"] = str(self.virtual_time.path)
+        return environment
+
+    @property
+    def now_s(self) -> float:
+        """Seconds of the clock that the bench and the twin share."""
+        return (
+            time.monotonic() if self.virtual_time is None else self.virtual_time.now_s
+        )
+
+    async def pass_time(self, seconds: float, timeout_s: float = 120) -> None:
+        """Wait until so many seconds of the bench's time have passed.
+
+        Raises:
+            TimeoutError: they did not pass in ``timeout_s`` seconds of real time.
+        """
+        end_s = self.now_s + seconds
+        await self.until(lambda: self.now_s >= end_s, timeout_s)
 
     def closed(self) -> str:
         """The source whose contact is closed; ``both`` would be a short between two grids."""
@@ -205,8 +228,11 @@ class Bench:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(STEP_S)
-            self.step(time.monotonic())
+            if self.virtual_time is None:
+                await asyncio.sleep(self.step_s)
+            else:
+                await self.virtual_time.step(self.step_s, lambda: bool(self._writers))
+            self.step(self.now_s)
             async with self._changed:
                 self._changed.notify_all()
 
@@ -266,7 +292,7 @@ class Bench:
                 self._heard(["out", str(number), "0"])
 
     def _heard(self, words: list[str]) -> None:
-        now = time.monotonic()
+        now = self.now_s
         match words:
             case ["out", number, value] if int(number) in CONTACTOR_PINS:
                 source = CONTACTOR_PINS[int(number)]

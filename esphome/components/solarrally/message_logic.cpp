@@ -15,6 +15,13 @@ int64_t session_started(const Session &session, const Clock &clock) {
 static const char *clock_text(const Clock &clock) { return clock.synced() ? "synced" : "estimated"; }
 
 bool has_frame(const Station &station) {
+  // After a boot each meter has its time to speak: a frame without its register would hide, between the registers
+  // around it, what flowed up to the power cut.
+  for (int i = 0; i < SOURCES; i++) {
+    const Meter &meter = station.meter(i);
+    if (station.settings().wired[i] && !meter.valid() && !meter.silent())
+      return false;
+  }
   Reading reading;
   return station.source() == Source::NONE || station.reading(index_of(station.source()), &reading);
 }

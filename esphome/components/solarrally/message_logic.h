@@ -37,7 +37,7 @@ std::string session_name(const Session &session);
 /// When a session started, UTC ms.
 int64_t session_started(const Session &session, const Clock &clock);
 
-/// Whether there is a reading worth a frame: what is connected has a meter that speaks.
+/// Whether there is a reading worth a frame: each meter has spoken or is silent, and what is connected has one that speaks.
 bool has_frame(const Station &station);
 
 // Messages of docs/protocol/mqtt.md as compact JSON.

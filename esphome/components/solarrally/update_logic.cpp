@@ -20,7 +20,7 @@ std::string host_of(std::string_view url) {
       return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z') || c == '-' || c == '.' || c == '_';
     });
     if (!is_name || port.empty() || port.size() > 5 || !std::all_of(port.begin(), port.end(), is_digit) ||
-        std::any_of(url.begin(), url.end(), [](char c) { return c <= ' ' || c == 0x7F || c == '\\'; }))
+        std::any_of(url.begin(), url.end(), [](char c) { return c <= ' ' || c == 0x7F; }))
       return {};
     std::string name(host);
     std::transform(name.begin(), name.end(), name.begin(), lower);

@@ -48,6 +48,9 @@ async def to_code(config: ConfigType) -> None:
     """Create the connection to the bench."""
     var = cg.new_Pvariable(config[CONF_ID])
     await cg.register_component(var, config)
+    # The bench may drive the time, too (virtual_time.cpp).
+    for call in ("clock_gettime", "gettimeofday", "time", "nanosleep", "select"):
+        cg.add_build_flag(f"-Wl,--wrap={call}")
 
 
 def _validate_mode(value: dict[str, Any]) -> dict[str, Any]:

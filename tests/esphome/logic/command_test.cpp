@@ -91,6 +91,10 @@ TEST(Command, UpdatesComeFromAllowedHostsAndNeverGoBack) {
   EXPECT_STREQ(judge.judge(update("home.local", "1.1.9"), false, context).error, "out_of_range");
   EXPECT_STREQ(judge.judge(update("home.local", "newest"), false, context).error, "out_of_range");
   EXPECT_STREQ(judge.judge(update("evil.local", "1.3"), false, context).error, "out_of_range");
+  context.firmware = "custom";
+  EXPECT_STREQ(judge.judge(update("home.local", "newest"), false, context).error, "out_of_range");
+  EXPECT_TRUE(judge.judge(update("home.local", "0.1"), false, context).ok) << "nothing to compare with";
+  context.firmware = "1.2.0";
   EXPECT_STREQ(judge.judge(update("home.local@evil.local", "1.3"), false, context).error, "out_of_range");
 }
 

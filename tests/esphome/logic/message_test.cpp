@@ -98,11 +98,24 @@ TEST(Message, AnEstimatedFrameIsCorrected) {
   EXPECT_EQ(corrected_frame("{}", 60500), "{}");
 }
 
-TEST(Message, AStationWithoutReadingsStaysSilentWhileItIsConnected) {
+TEST(Message, AStationWaitsForItsMetersUntilTheyHaveSpokenOrAreSilent) {
   StationSettings settings;
   Station station(settings);
   station.begin(1, nullptr);
-  EXPECT_TRUE(has_frame(station)) << "with nothing connected there is nothing to measure";
+  StationInputs inputs;
+  station.step(inputs);
+  EXPECT_FALSE(has_frame(station)) << "after a boot a frame without registers would hide what flowed before";
+  station.feed(GRID, 0, {230.0f, 0.0f, 0.0f, 100.0, true});
+  EXPECT_FALSE(has_frame(station)) << "solar has not spoken";
+  inputs.now_ms = settings.meters[SOLAR].silent_after_ms;
+  station.step(inputs);
+  EXPECT_TRUE(has_frame(station)) << "nor will it";
+}
+
+TEST(Message, AStationWithoutReadingsSaysSo) {
+  StationSettings settings;
+  Station station(settings);
+  station.begin(1, nullptr);
   Identity identity;
   identity.station = "a";
   identity.boot = 3;
@@ -121,6 +134,8 @@ TEST(Rhythm, IdleIsTenSecondsAndAChangeIsAtOnce) {
   Rhythm rhythm;
   int frames = 0;
   StationInputs inputs;
+  for (int i = 0; i < SOURCES; i++)
+    station.feed(i, 0, {230.0f, 0.0f, 0.0f, 0.0, true});
   for (; inputs.now_ms < 20001; inputs.now_ms += 10) {
     station.step(inputs);
     frames += rhythm.due(inputs.now_ms, station);

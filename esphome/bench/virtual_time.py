@@ -1,0 +1,66 @@
+"""Time that the bench drives and a twin follows, so that an hour of weather takes seconds.
+
+The twin reads it from a file that both map (``host/twin_io/virtual_time.cpp``). It moves on only while the twin sleeps,
+so however busy this machine is, nothing that the twin does takes it time: the timing of contactors is exact.
+"""
+
+import asyncio
+import ctypes
+import mmap
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+
+class _Shared(ctypes.Structure):
+    _fields_ = (
+        ("now_ns", ctypes.c_uint64),
+        ("wall_offset_ns", ctypes.c_uint64),
+        ("asleep_until_ns", ctypes.c_uint64),
+    )
+
+
+class VirtualTime:
+    """A clock in the file ``path`` that says ``wall`` now; ``speed`` is how much faster than real time it may run."""
+
+    def __init__(self, path: Path, wall: datetime, speed: float = 40.0) -> None:
+        self.path = path
+        self.speed = speed
+        path.write_bytes(bytes(ctypes.sizeof(_Shared)))
+        with path.open("r+b") as file:
+            self._map = mmap.mmap(file.fileno(), ctypes.sizeof(_Shared))
+        self._shared = _Shared.from_buffer(self._map)
+        self._shared.now_ns = 3_600_000_000_000
+        self._shared.wall_offset_ns = (
+            round(wall.timestamp() * 1e9) - self._shared.now_ns
+        )
+        self._real_s = time.monotonic()
+        self._paced_s = self.now_s
+
+    @property
+    def now_s(self) -> float:
+        """Seconds of the twin's monotonic clock."""
+        return float(self._shared.now_ns) / 1e9
+
+    async def step(self, by_s: float, connected: Callable[[], bool]) -> None:
+        """Move on by ``by_s`` seconds and wait until the twin, while it is ``connected``, has done what it has to do."""
+        self._shared.now_ns += round(by_s * 1e9)
+        if not connected():
+            # Nobody follows; a twin that starts finds a time that runs as always.
+            self._shared.asleep_until_ns = 0
+            await asyncio.sleep(by_s)
+            self._real_s, self._paced_s = time.monotonic(), self.now_s
+            return
+        await asyncio.sleep(0)
+        # Another process changes it; there is no event to wait for.
+        while connected() and self._shared.asleep_until_ns <= self._shared.now_ns:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        ahead_s = (self.now_s - self._paced_s) / self.speed - (
+            time.monotonic() - self._real_s
+        )
+        if ahead_s > 0.01:
+            await asyncio.sleep(ahead_s)
+        elif ahead_s < -1.0:
+            # What was lost to a busy machine is not made up for.
+            self._real_s, self._paced_s = time.monotonic(), self.now_s

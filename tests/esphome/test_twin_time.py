@@ -1,0 +1,157 @@
+"""The twin in the bench's own time: hours of weather, and outages, in seconds."""
+
+import asyncio
+import itertools
+import math
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from bench.bench import Bench
+from bench.twin import Twin
+from bench.virtual_time import VirtualTime
+
+from .broker import Broker
+
+pytestmark = pytest.mark.asyncio
+
+DEAD_TIME_S = 0.2
+SWITCHES_PER_HOUR = 12
+
+
+@pytest_asyncio.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    """A bench that drives the time, as fast as the twin can follow."""
+    wall = datetime.now(UTC) - timedelta(hours=3)
+    async with Bench(
+        virtual_time=VirtualTime(tmp_path / "time", wall, speed=400)
+    ) as bench:
+        yield bench
+
+
+def dead_times(bench: Bench) -> list[float]:
+    """Seconds from each opening of one contact to the next closing of the other, exact to a step of the bench."""
+    moves = [change for change in bench.history if change.what == "contact"]
+    return [
+        closes.at - opens.at
+        for opens, closes in itertools.pairwise(moves)
+        if closes.closed and not opens.closed and closes.source != opens.source
+    ]
+
+
+async def test_an_hour_of_flapping_sun(
+    twin_program: Path, tmp_path: Path, bench: Bench
+) -> None:
+    """Clouds every few minutes: the station charges on, each change has its dead time, and the contactors are spared."""
+    bench.step_s = 0.05
+    environment = {**bench.environment, "SOLARRALLY_MODE": "auto"}
+    async with Twin(twin_program, tmp_path / "home", environment):
+        bench.car.plugged = True
+        await bench.until(lambda: bench.closed() == "solar", 60)
+        began_s, delivered_wh = bench.now_s, bench.delivered_wh
+        changes = len(bench.history)
+        while bench.now_s < began_s + 3600:
+            # A short period, so that the hour holds far more clouds than the cap has switches.
+            bench.sun_w = 4000 + 3900 * math.sin(
+                (bench.now_s - began_s) / 200 * math.tau
+            )
+            bench.solar_voltage_v = 230.0 if bench.sun_w > 1000 else 195.0
+            await bench.pass_time(1)
+        moves = [
+            change
+            for change in bench.history[changes:]
+            if change.what == "contact" and change.closed
+        ]
+        # From an early change to a late one, the dwell at both ends of the hour.
+        assert 4 <= len(moves) <= SWITCHES_PER_HOUR + 1
+        assert {change.source for change in moves} == {"solar", "grid"}
+        assert min(dead_times(bench)) >= DEAD_TIME_S
+        # 32 A all the time would be 7.4 kWh.
+        assert bench.delivered_wh - delivered_wh > 6800
+
+
+async def test_solar_drops_collapses_and_returns(
+    twin_program: Path, tmp_path: Path, bench: Bench
+) -> None:
+    """A drop is left after its time, a collapse at once; solar is used again when it has been good long enough."""
+    bench.step_s = 0.01
+    environment = {**bench.environment, "SOLARRALLY_MODE": "auto"}
+    async with Twin(twin_program, tmp_path / "home", environment):
+        bench.car.plugged = True
+        await bench.until(lambda: bench.car.current_a > 0, 60)
+        assert bench.closed() == "solar"
+        await bench.pass_time(70)
+
+        dropped_s = bench.now_s
+        bench.solar_voltage_v = 200.0
+        await bench.until(lambda: bench.closed() == "grid", 60)
+        assert 5.0 <= bench.now_s - dropped_s <= 15.0
+
+        returned_s = bench.now_s
+        bench.solar_voltage_v = 230.0
+        await bench.until(lambda: bench.closed() == "solar", 60)
+        assert 120.0 <= bench.now_s - returned_s <= 130.0
+
+        await bench.pass_time(5)
+        collapsed_s = bench.now_s
+        bench.solar_voltage_v = 30.0
+        await bench.until(lambda: bench.closed() == "grid", 60)
+        # Seen at the meter's next reading, and no longer.
+        assert bench.now_s - collapsed_s <= 4.0
+        assert min(dead_times(bench)) >= DEAD_TIME_S
+
+
+async def test_a_bouncing_contact_does_not_shorten_the_dead_time(
+    twin_program: Path, tmp_path: Path, bench: Bench
+) -> None:
+    """The dead time counts from the last bounce."""
+    bench.step_s = 0.005
+    environment = {**bench.environment, "SOLARRALLY_MODE": "auto"}
+    async with Twin(twin_program, tmp_path / "home", environment):
+        bench.car.plugged = True
+        await bench.until(lambda: bench.closed() == "solar", 60)
+        bench.contactors["solar"].bounces = 6
+        bench.solar_voltage_v = 30.0
+        await bench.until(lambda: bench.closed() == "grid", 60)
+        openings = [
+            change.at
+            for change in bench.history
+            if (change.what, change.source, change.closed)
+            == ("contact", "solar", False)
+        ]
+        assert len(openings) > 1
+        assert min(dead_times(bench)) >= DEAD_TIME_S
+
+
+async def test_crash_loops_end_in_safe_mode_with_outputs_off(
+    twin_program: Path, tmp_path: Path, broker: Broker, bench: Bench
+) -> None:
+    """Ten boots that did not last a minute: the eleventh closes nothing, whatever mode and car say."""
+    environment = {
+        **bench.environment,
+        "SOLARRALLY_BROKER_PORT": str(broker.port),
+        "SOLARRALLY_MODE": "grid",
+    }
+    twin = Twin(twin_program, tmp_path / "home", environment)
+    bench.car.plugged = True
+
+    def connections() -> int:
+        return broker.ear.of("status").count("online")
+
+    for boot in range(1, 11):
+        await twin.start()
+        async with asyncio.timeout(20):
+            while connections() < boot:
+                await asyncio.sleep(0.05)
+        await twin.cut_power()
+    changes = len(bench.history)
+    async with twin:
+        async with asyncio.timeout(20):
+            while "SAFE MODE IS ACTIVE" not in twin.log:
+                await asyncio.sleep(0.1)
+        await asyncio.sleep(3)
+        assert not [change for change in bench.history[changes:] if change.closed]
+        assert bench.closed() == "none"
+        assert connections() == 10
