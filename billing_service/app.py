@@ -31,7 +31,7 @@ from billing_service.adapters.pdf import PdfBillRenderer
 from billing_service.adapters.tokens import JwtSigner
 from billing_service.api.application import create_api
 from billing_service.api.deps import Services
-from billing_service.domain.bill import Party
+from billing_service.domain.bill import Party, Terms
 from billing_service.domain.errors import StoreUnavailable
 from billing_service.services.audit import AuditLog
 from billing_service.services.auth import Auth, PasswordHasher
@@ -57,6 +57,7 @@ from billing_service.services.tariff_assignments import TariffAssignments
 from billing_service.services.tariffs import Tariffs
 from billing_service.services.uploads import LogUploads
 from billing_service.services.users import Users
+from billing_service.services.verifying import Verifying
 from billing_service.settings import Settings
 
 IDLE_CHECK_S = 5.0
@@ -453,6 +454,7 @@ def wire(
         billing=Billing(write, read, issuer, render),
         bills=Bills(write, read, clock, issuer, render),
         months=Months(write, read, issuer),
+        verifying=Verifying(read, render),
         corrections=Corrections(
             write,
             read,
@@ -523,6 +525,14 @@ def billing_settings(settings: Settings) -> BillingSettings:
         series=settings.bill_series,
         credit_series=settings.credit_series,
         time_zone=settings.time_zone,
+        terms=Terms(
+            locale=settings.locale,
+            verify_at=settings.effective_public_url,
+            co2_g_per_kwh=settings.co2_g_per_kwh,
+            vat_note=settings.vat_note,
+            payment_days=settings.payment_days,
+            payment_info=settings.payment_info,
+        ),
     )
 
 

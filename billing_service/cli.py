@@ -23,6 +23,7 @@ from billing_service.adapters.db.migrate import current
 from billing_service.adapters.keys import KeyRing, KeyUnusable
 from billing_service.adapters.ocpi import tariff_from_dict, tariff_to_dict
 from billing_service.adapters.passwords import Argon2Passwords
+from billing_service.adapters.pdf import PdfBillRenderer, evidence_in
 from billing_service.adapters.rate_command import RateRefused, rate_files
 from billing_service.api.application import create_api
 from billing_service.api.deps import Services
@@ -36,6 +37,7 @@ from billing_service.services.months import Months, last_month
 from billing_service.services.ports import Role
 from billing_service.services.tariffs import Tariffs
 from billing_service.services.users import MIN_PASSWORD_CHARS, Users
+from billing_service.services.verifying import Verifying
 
 app = typer.Typer(
     name="solarrally",
@@ -180,6 +182,42 @@ def rate(
     except RateRefused as refused:
         _fail(2, *refused.problems)
     typer.echo(json.dumps(rated, indent=2, ensure_ascii=False))
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="A bill or credit note as PDF.")],
+) -> None:
+    """Say what is proven of a bill by its PDF, and what is not.
+
+    Exits 1 when anything is not as it was, 2 when the file is no bill.
+    """
+    settings = _settings()
+    try:
+        document = file.read_bytes()
+    except OSError as error:
+        _fail(2, f"{file}: cannot be read: {error.strerror or error}")
+    sha256 = evidence_in(document) if document.startswith(b"%PDF-") else None
+    if sha256 is None:
+        _fail(2, f"{file}: is not a bill: it is no PDF that carries a hash of evidence")
+
+    async def work() -> None:
+        async with service.open_database(settings, service.utc_now) as database:
+            await migrate_database(database.engine, timescaledb=settings.timescaledb)
+            verdict = await Verifying(
+                database.read, PdfBillRenderer(settings.locale)
+            ).check_document(sha256, document)
+        typer.echo(
+            f"{verdict.number} of {verdict.issued_on}: {verdict.total} {verdict.currency}"
+        )
+        if verdict.credited_by is not None:
+            typer.echo(f"It was taken back by {verdict.credited_by}.")
+        for check in verdict.checks:
+            typer.echo(f"{check.outcome.replace('_', ' '):>10}  {check.sentence}")
+        if verdict.failed:
+            _fail(1, f"{file}: not everything is as it was")
+
+    _run(work())
 
 
 @users.command("add")

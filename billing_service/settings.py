@@ -1,6 +1,7 @@
 """Settings: from the environment (``SOLARRALLY_…``) and from a file ``.env``."""
 
 import re
+import socket
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -46,6 +47,12 @@ def _locale(value: str) -> str:
     except (UnknownLocaleError, ValueError) as error:
         raise ValueError("must be a locale such as en or de_AT") from error
     return value
+
+
+def _public_url(value: str) -> str:
+    if value and not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]_/-]{1,200}", value):
+        raise ValueError("must be an address such as https://charging.example.org")
+    return value.rstrip("/")
 
 
 def _series(value: str) -> str:
@@ -108,6 +115,12 @@ class Settings(BaseSettings):
     credit_series: Annotated[str, AfterValidator(_series)] = "CN-"
     time_zone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
     locale: Annotated[str, AfterValidator(_locale)] = "en"
+
+    vat_note: str = ""
+    payment_days: Annotated[int, Field(ge=0, le=365)] | None = None
+    payment_info: str = ""
+    co2_g_per_kwh: Annotated[Decimal, Field(ge=0, le=2000)] = Decimal(240)
+    public_url: Annotated[str, AfterValidator(_public_url)] = ""
 
     timescaledb: bool = True
     frames_kept_days: Annotated[int, Field(ge=0, le=36_500)] = 0
@@ -174,6 +187,15 @@ class Settings(BaseSettings):
             self.database_url.get_secret_value()
             or f"sqlite:///{self.data_dir / 'solarrally.db'}"
         )
+
+    @property
+    def effective_public_url(self) -> str:
+        """Where people reach the service: what was set, or this machine."""
+        if self.public_url:
+            return self.public_url
+        everywhere = self.host in {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+        host = socket.gethostname() if everywhere else self.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @property
     def signing_keys_file(self) -> Path:

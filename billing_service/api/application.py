@@ -24,6 +24,7 @@ from billing_service.api.routes import (
     tariff_assignments,
     tariffs,
     users,
+    verify,
 )
 
 ROUTERS = tuple(
@@ -41,6 +42,7 @@ ROUTERS = tuple(
         sessions,
         bills,
         corrections,
+        verify,
         rejected,
         audit,
         live,

@@ -7,11 +7,12 @@ from typing import Annotated, Self
 from pydantic import Field
 
 from billing_service.api.schemas import BillOut, In, Line, Number, Out
-from billing_service.domain.bill import BillRecord, BillStatus
+from billing_service.domain.bill import BillKind, BillRecord, BillStatus
 from billing_service.domain.correction import CorrectionStatus
 from billing_service.services.corrections import CorrectionDetail
 from billing_service.services.issuing import DRAFT_NUMBER
 from billing_service.services.months import MonthDrafts, MonthIssued, Skipped
+from billing_service.services.verifying import Outcome, Verdict
 
 Reason = Annotated[
     str,
@@ -163,3 +164,34 @@ class CorrectionDetailOut(CorrectionOut):
             if detail.after is None
             else detail.after.total - detail.before.bill.total,
         )
+
+
+# -- what is proven --------------------------------------------------------------------------------
+
+
+class CheckOut(Out):
+    """One thing that was looked at."""
+
+    name: str
+    outcome: Outcome
+    sentence: str
+
+
+class VerdictOut(Out):
+    """What is proven of a bill, and what is not. It names nobody."""
+
+    sha256: str
+    kind: BillKind
+    number: str
+    issued_on: date
+    currency: str
+    total: Number
+    energy_wh: Number
+    credited_by: str | None
+    failed: bool
+    checks: list[CheckOut]
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> Self:
+        """Make it of a verdict."""
+        return cls.model_validate(verdict)

@@ -30,6 +30,7 @@ from billing_service.services.tariff_assignments import TariffAssignments
 from billing_service.services.tariffs import Tariffs
 from billing_service.services.uploads import LogUploads
 from billing_service.services.users import Users
+from billing_service.services.verifying import Verifying
 
 MAX_PAGE = 200
 MAX_OFFSET = 1_000_000
@@ -56,6 +57,7 @@ class Services:
     bills: Bills
     months: Months
     corrections: Corrections
+    verifying: Verifying
     bus: LiveBus
     open_read: OpenReadUnitOfWork
     clock: Clock

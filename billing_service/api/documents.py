@@ -14,7 +14,7 @@ Accept = Annotated[str, Header()]
 
 def wants_pdf(format_: Literal["json", "pdf"] | None, accept: str) -> bool:
     """Return whether a PDF is wanted: by the address first, then by what is preferred."""
-    return format_ == "pdf" or (format_ is None and _prefers_pdf(accept))
+    return format_ == "pdf" or (format_ is None and prefers(accept, PDF))
 
 
 def pdf(bill: Bill, document: bytes) -> Response:
@@ -26,9 +26,9 @@ def pdf(bill: Bill, document: bytes) -> Response:
     )
 
 
-def _prefers_pdf(accept: str) -> bool:
-    """Return whether PDF is wanted more than JSON (RFC 9110, 12.5.1)."""
-    return _weight(accept, PDF) > _weight(accept, "application/json")
+def prefers(accept: str, media_type: str) -> bool:
+    """Return whether a type is wanted more than JSON (RFC 9110, 12.5.1)."""
+    return _weight(accept, media_type) > _weight(accept, "application/json")
 
 
 def _weight(accept: str, media_type: str) -> float:

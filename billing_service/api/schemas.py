@@ -472,6 +472,14 @@ class BillOut(Out):
     vat: Number
     total: Number
     rounding: str
+    locale: str
+    due_on: date | None
+    notes: tuple[str, ...]
+    co2_g_per_kwh: Number | None
+    co2_avoided_g: Number | None
+    sha256: str | None = Field(
+        description="of its evidence; None for a draft. GET /verify/{sha256} says what it proves"
+    )
     paid_on: date | None
     payment_reference: str
     credited_by: str | None
@@ -520,6 +528,12 @@ class BillOut(Out):
             vat=bill.vat,
             total=bill.total,
             rounding=bill.rounding,
+            locale=bill.locale,
+            due_on=bill.due_on,
+            notes=bill.notes,
+            co2_g_per_kwh=bill.co2_g_per_kwh,
+            co2_avoided_g=bill.co2_avoided_g,
+            sha256=record.sha256,
         )
 
 

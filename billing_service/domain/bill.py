@@ -38,6 +38,22 @@ class Party:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a supplier says on every bill.
+
+    ``vat_note`` says why there is none where a line has no VAT. ``verify_at`` is the address of
+    the service that people reach. ``co2_g_per_kwh`` is what a kWh from the grid causes.
+    """
+
+    locale: str = ""
+    verify_at: str = ""
+    co2_g_per_kwh: Decimal | None = None
+    vat_note: str = ""
+    payment_days: int | None = None
+    payment_info: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BillLine:
     """One printed line: rounded once, half up, to the currency's decimals.
 
@@ -111,6 +127,7 @@ class Bill:
     """A bill's numbers. Once issued it never changes.
 
     A credit note has negative amounts and names in ``corrects`` the bill that it takes back.
+    ``locale`` is what it is printed in, ``verify_at`` where its hash may be looked up.
     """
 
     number: str
@@ -127,6 +144,12 @@ class Bill:
     rounding: str = "ROUND_HALF_UP"
     kind: BillKind = BillKind.BILL
     corrects: str | None = None
+    locale: str = ""
+    verify_at: str = ""
+    due_on: date | None = None
+    notes: tuple[str, ...] = ()
+    co2_g_per_kwh: Decimal | None = None
+    co2_avoided_g: Decimal | None = None
 
     @property
     def solar_wh(self) -> Decimal:
@@ -159,12 +182,14 @@ def _percent(part: Decimal, whole: Decimal) -> int | None:
 class BillRecord:
     """An issued bill and what has become of it since.
 
-    ``user_id`` is whose it is. ``credited_by`` is the credit note that took it back, and
+    ``user_id`` is whose it is, ``sha256`` the hash over its evidence; None for bills from before
+    there was one. ``credited_by`` is the credit note that took it back, and
     ``credit_reason`` why; a credit note carries the reason itself.
     """
 
     bill: Bill
     user_id: str | None = None
+    sha256: str | None = None
     paid_on: date | None = None
     payment_reference: str = ""
     credited_by: str | None = None

@@ -6,8 +6,8 @@ once. Every total is a sum of printed lines; VAT is computed once per rate, from
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import date
-from decimal import ROUND_HALF_EVEN, Decimal
+from datetime import date, timedelta
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from typing import Protocol
 
 from billing_service.domain.bill import (
@@ -16,6 +16,7 @@ from billing_service.domain.bill import (
     BillKind,
     BillLine,
     Party,
+    Terms,
     VatLine,
 )
 from billing_service.domain.cdr import Cdr, CdrLine, Limit
@@ -152,7 +153,7 @@ def make_collective_bill(
             key=lambda session: (session.started_at, session.session_id),
         )
     )
-    vat_lines = _vat_lines(
+    of_rates = vat_lines(
         (line for session in sessions for line in session.lines),
         currency,
         tax_included=tax_included,
@@ -165,10 +166,10 @@ def make_collective_bill(
         supplier=supplier,
         customer=customer,
         sessions=sessions,
-        vat_lines=vat_lines,
-        net=_sum(line.net for line in vat_lines),
-        vat=_sum(line.vat for line in vat_lines),
-        total=_sum(line.gross for line in vat_lines),
+        vat_lines=of_rates,
+        net=_sum(line.net for line in of_rates),
+        vat=_sum(line.vat for line in of_rates),
+        total=_sum(line.gross for line in of_rates),
     )
 
 
@@ -203,6 +204,34 @@ def credit_note(bill: Bill, *, number: str, issued_on: date) -> Bill:
         net=-bill.net,
         vat=-bill.vat,
         total=-bill.total,
+        due_on=None,
+        co2_g_per_kwh=None,
+        co2_avoided_g=None,
+    )
+
+
+def with_terms(bill: Bill, terms: Terms) -> Bill:
+    """Return a bill with what its supplier says on all of them.
+
+    CO₂ avoided is the solar energy times what a kWh from the grid would have caused.
+    """
+    factor = (terms.co2_g_per_kwh or None) if bill.solar_wh else None
+    avoided = None if factor is None else bill.solar_wh * factor / 1000
+    notes = [terms.payment_info]
+    if any(line.rate_percent is None for line in bill.vat_lines):
+        notes.insert(0, terms.vat_note)
+    return replace(
+        bill,
+        locale=terms.locale,
+        verify_at=terms.verify_at,
+        co2_g_per_kwh=factor,
+        co2_avoided_g=None
+        if avoided is None
+        else avoided.quantize(Decimal(1), rounding=ROUND_HALF_UP),
+        due_on=None
+        if terms.payment_days is None
+        else bill.issued_on + timedelta(days=terms.payment_days),
+        notes=tuple(note for note in notes if note),
     )
 
 
@@ -254,9 +283,10 @@ def _description(line: CdrLine) -> str:
             )
 
 
-def _vat_lines(
+def vat_lines(
     lines: Iterable[BillLine], currency: str, *, tax_included: bool
 ) -> tuple[VatLine, ...]:
+    """Return the sums of printed lines by VAT rate, the highest rate first."""
     sums: dict[Decimal | None, Decimal] = {}
     for line in lines:
         sums[line.vat_percent] = sums.get(line.vat_percent, Decimal(0)) + line.amount

@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 from billing_service.domain.bill import Bill, BillKind, BillRecord
 from billing_service.domain.cdr import Cdr
 from billing_service.domain.errors import Conflict, SessionBilled
-from billing_service.domain.frame import to_ms
-from billing_service.domain.session import Session, SessionFlag
+from billing_service.domain.proof import ChartPoint
+from billing_service.domain.session import Session
 from billing_service.services.audit import Actor
-from billing_service.services.chart import power_chart
+from billing_service.services.evidence import chart_of
 from billing_service.services.issuing import EVERYTHING, Issuer, hold, rate_session
 from billing_service.services.ports import (
     BillRenderer,
-    ChartPoint,
     OpenReadUnitOfWork,
     OpenUnitOfWork,
     ReadUnitOfWork,
@@ -90,25 +89,26 @@ class Billing:
     async def pdf(self, session_id: str, viewer: Viewer) -> tuple[Bill, bytes]:
         """Return an issued bill as PDF. Raises NotFound, and Conflict while there is none."""
         async with self._open_read() as read:
-            await read.sessions.get(session_id, viewer)
-            bill = await read.bills.of_session(session_id)
-            if bill is None:
+            session = await read.sessions.get(session_id, viewer)
+            if session.bill_id is None:
                 raise Conflict("The session's bill has not been issued yet.")
-            chart = await chart_of(read, bill)
-        return bill, await asyncio.to_thread(self._render, bill, chart)
+            record = await read.bills.get(session.bill_id, viewer)
+            chart = await chart_of_bill(read, record.bill)
+        return record.bill, await asyncio.to_thread(
+            self._render, record.bill, chart, record.sha256
+        )
 
 
-async def chart_of(read: ReadUnitOfWork, bill: Bill) -> tuple[ChartPoint, ...]:
-    """Return the chart of a bill of one session; none for a month's, nor for a credit note."""
+async def chart_of_bill(read: ReadUnitOfWork, bill: Bill) -> tuple[ChartPoint, ...]:
+    """Return the chart of a bill of one session as it was when the bill was issued.
+
+    None for a month's bill, nor for a credit note. A bill from before there was evidence is drawn
+    from the readings that are left.
+    """
+    evidence = await read.proofs.evidence(bill.number)
+    if evidence is not None:
+        return evidence.chart
     if len(bill.sessions) != 1 or bill.kind is BillKind.CREDIT_NOTE:
         return ()
-    (billed,) = bill.sessions
-    session = await read.sessions.get(billed.session_id, EVERYTHING)
-    if SessionFlag.INFERRED in billed.flags:
-        frames = read.frames.unnamed(
-            session.station_id, to_ms(billed.started_at), to_ms(billed.ended_at)
-        )
-    else:
-        frames = read.frames.of_session(session.station_id, session.station_session)
-    chart = await power_chart(frames, billed.started_at, billed.ended_at)
-    return chart if any(point.solar_w or point.grid_w for point in chart) else ()
+    session = await read.sessions.get(bill.sessions[0].session_id, EVERYTHING)
+    return await chart_of(read, session)

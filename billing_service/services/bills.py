@@ -9,7 +9,7 @@ from billing_service.domain.errors import Conflict, InvalidInput
 from billing_service.domain.frame import NO_BOOT, to_ms
 from billing_service.domain.session import Session, SessionFlag
 from billing_service.services.audit import Actor
-from billing_service.services.billing import chart_of
+from billing_service.services.billing import chart_of_bill
 from billing_service.services.issuing import EVERYTHING, Issuer, hold
 from billing_service.services.ports import (
     BillQuery,
@@ -54,9 +54,11 @@ class Bills:
     async def pdf(self, number: str, viewer: Viewer) -> tuple[Bill, bytes]:
         """Return a bill or credit note as PDF. Raises NotFound."""
         async with self._open_read() as read:
-            bill = (await read.bills.get(number, viewer)).bill
-            chart = await chart_of(read, bill)
-        return bill, await asyncio.to_thread(self._render, bill, chart)
+            record = await read.bills.get(number, viewer)
+            chart = await chart_of_bill(read, record.bill)
+        return record.bill, await asyncio.to_thread(
+            self._render, record.bill, chart, record.sha256
+        )
 
     async def pay(
         self, actor: Actor, number: str, *, paid_on: date | None, reference: str

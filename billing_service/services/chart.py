@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from billing_service.domain.frame import Frame, to_ms
 from billing_service.domain.period import Source
-from billing_service.services.ports import ChartPoint
+from billing_service.domain.proof import ChartPoint
 
 MAX_GAP_MS = 60_000
 """Power is taken to last until the next frame, but no longer than this."""

@@ -1,22 +1,27 @@
 """Issues bills and credit notes, in the transaction at hand."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from billing_service.domain.bill import Bill, BillKind, BillRecord, Party
-from billing_service.domain.billing import credit_note, make_collective_bill
-from billing_service.domain.cdr import Cdr
+from billing_service.domain.bill import Bill, BillKind, BillRecord, Party, Terms
+from billing_service.domain.billing import (
+    credit_note,
+    make_collective_bill,
+    with_terms,
+)
 from billing_service.domain.errors import Conflict, NoDriver, NoTariff, SessionOpen
+from billing_service.domain.proof import BillEvidence, Proof
 from billing_service.domain.rating import rate
 from billing_service.domain.session import Session, SessionStatus
 from billing_service.services.audit import Author
+from billing_service.services.evidence import Rated, evidence_of
 from billing_service.services.ports import (
     Clock,
     ReadUnitOfWork,
     Role,
-    Station,
     UnitOfWork,
     Viewer,
 )
@@ -40,15 +45,7 @@ class BillingSettings:
     series: str
     time_zone: str
     credit_series: str = "CN-"
-
-
-@dataclass(frozen=True, slots=True)
-class Rated:
-    """A completed session, where it was, and what it cost."""
-
-    session: Session
-    station: Station
-    cdr: Cdr
+    terms: Terms = field(default_factory=Terms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +92,14 @@ class Issuer:
         customer = await customer_of(uow, rated[0].session)
         if customer is None:
             raise NoDriver("Nobody drove this session: assign a driver first.")
+        place = await uow.proofs.next()
         bill = await uow.bills.issue_collective(
             [(each.session, each.cdr) for each in rated],
             lambda number: self._make(number, rated, customer),
             series=self._settings.series,
             year=self.today().year,
         )
+        proof = await uow.proofs.add(place, await evidence_of(uow, bill, rated))
         tariffs = {f"{each.cdr.tariff_id} v{each.cdr.tariff_version}" for each in rated}
         await uow.audit.add(
             at=self._clock(),
@@ -112,10 +111,13 @@ class Issuer:
                 "total": str(bill.total),
                 "currency": bill.currency,
                 "tariffs": sorted(tariffs),
-            },
+            }
+            | _chained(proof),
             address=author.address,
         )
-        return BillRecord(bill=bill, user_id=rated[0].session.user_id)
+        return BillRecord(
+            bill=bill, user_id=rated[0].session.user_id, sha256=proof.sha256
+        )
 
     async def take_back(
         self, uow: UnitOfWork, author: Author, number: str, reason: str
@@ -132,12 +134,16 @@ class Issuer:
         if record.bill.kind is BillKind.CREDIT_NOTE:
             raise Conflict(f"{number} is a credit note and cannot be taken back.")
         today = self.today()
+        place = await uow.proofs.next()
         note = await uow.bills.credit(
             record,
             lambda taken: credit_note(record.bill, number=taken, issued_on=today),
             series=self._settings.credit_series,
             year=today.year,
             reason=reason,
+        )
+        proof = await uow.proofs.add(
+            place, BillEvidence(bill=note, corrects_sha256=record.sha256)
         )
         sessions = [
             await uow.sessions.get(each.session_id, EVERYTHING)
@@ -153,19 +159,31 @@ class Issuer:
                 "credit_note": note.number,
                 "reason": reason,
                 "session_ids": [session.id for session in sessions],
-            },
+            }
+            | _chained(proof),
             address=author.address,
         )
         return Credited(note, tuple(sessions))
 
     def _make(self, number: str, rated: Sequence[Rated], customer: Party) -> Bill:
-        return make_collective_bill(
+        bill = make_collective_bill(
             number=number,
             issued_on=self.today(),
             rated=[(each.session, each.station, each.cdr) for each in rated],
             supplier=self._settings.supplier,
             customer=customer,
         )
+        return with_terms(bill, self._settings.terms)
+
+
+def _chained(proof: Proof) -> dict[str, Any]:
+    """Return what the audit log keeps of a bill's place in the chain."""
+    return {
+        "evidence": proof.sha256,
+        "place": proof.ordinal,
+        "previous": proof.previous,
+        "link": proof.link,
+    }
 
 
 async def hold(uow: UnitOfWork, sessions: Iterable[Session]) -> None:

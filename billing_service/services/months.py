@@ -10,7 +10,8 @@ from billing_service.domain.bill import Bill, BillRecord
 from billing_service.domain.errors import Conflict, DomainError, NoDriver, NoTariff
 from billing_service.domain.session import Session
 from billing_service.services.audit import Author
-from billing_service.services.issuing import Issuer, Rated, hold, rate_session
+from billing_service.services.evidence import Rated
+from billing_service.services.issuing import Issuer, hold, rate_session
 from billing_service.services.ports import (
     OpenReadUnitOfWork,
     OpenUnitOfWork,

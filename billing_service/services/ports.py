@@ -17,8 +17,10 @@ from typing import Any, Protocol
 from billing_service.domain.bill import Bill, BillKind, BillRecord, BillStatus
 from billing_service.domain.cdr import Cdr
 from billing_service.domain.correction import Correction, CorrectionStatus
+from billing_service.domain.evidence import Evidence
 from billing_service.domain.frame import Frame, SessionEvent
 from billing_service.domain.period import ChargingPeriod
+from billing_service.domain.proof import BillEvidence, ChartPoint, Proof
 from billing_service.domain.session import Session, SessionStatus
 from billing_service.domain.tariff import Tariff
 from billing_service.domain.tariff_choice import Assignment
@@ -552,6 +554,37 @@ class Bills(Protocol):
         """Return the CDR the session's bill rests on."""
 
 
+class Proofs(Protocol):
+    """The evidence that bills rest on, and the chain of its hashes."""
+
+    async def next(self) -> int:
+        """Take the next place in the chain; nobody else issues until the transaction ends.
+
+        To be taken before a bill's number.
+        """
+
+    async def add(self, ordinal: int, evidence: BillEvidence) -> Proof:
+        """Store a bill's evidence at its place in the chain."""
+
+    async def of_bill(self, number: str) -> Proof | None:
+        """Return a bill's place in the chain."""
+
+    async def by_hash(self, sha256: str) -> Proof | None:
+        """Return the place of the evidence with this hash."""
+
+    async def at(self, ordinal: int) -> Proof | None:
+        """Return what stands at a place of the chain, from 1."""
+
+    async def document(self, number: str) -> str | None:
+        """Return a bill's evidence as it was written down."""
+
+    async def evidence(self, number: str) -> BillEvidence | None:
+        """Return a bill's evidence."""
+
+    async def readings(self, session_id: str) -> Evidence | None:
+        """Return the fingerprint of a session's frames that was taken before they were dropped."""
+
+
 class Corrections(Protocol):
     """Billed sessions that would come out otherwise by what came late."""
 
@@ -703,6 +736,9 @@ class Audit(Protocol):
     async def page(self, query: AuditQuery) -> Page[AuditEntry]:
         """Return one page, newest first. The caller has checked that the asker is an admin."""
 
+    async def facts(self, action: str, subject: str) -> list[dict[str, Any]]:
+        """Return what the entries of an action say of a subject afterwards, oldest first."""
+
 
 class ReadUnitOfWork(Protocol):
     """The repositories of one transaction that only reads."""
@@ -738,6 +774,10 @@ class ReadUnitOfWork(Protocol):
     @property
     def bills(self) -> Bills:
         """See ``Bills``."""
+
+    @property
+    def proofs(self) -> Proofs:
+        """See ``Proofs``."""
 
     @property
     def corrections(self) -> Corrections:
@@ -792,17 +832,10 @@ class CommandSender(Protocol):
 class BillRenderer(Protocol):
     """Turns a bill's numbers into a document; does no arithmetic on them."""
 
-    def __call__(self, bill: Bill, chart: Sequence[ChartPoint]) -> bytes:
-        """Return a PDF."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChartPoint:
-    """Mean power by source at an instant, for the bill's chart. W."""
-
-    at: datetime
-    solar_w: float
-    grid_w: float
+    def __call__(
+        self, bill: Bill, chart: Sequence[ChartPoint], sha256: str | None = None
+    ) -> bytes:
+        """Return a PDF. ``sha256`` is the hash over the bill's evidence, printed and embedded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

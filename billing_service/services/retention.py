@@ -14,9 +14,10 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from billing_service.domain.evidence import Evidence, EvidenceOf
+from billing_service.domain.evidence import Evidence
 from billing_service.domain.frame import from_ms, to_ms
-from billing_service.domain.session import Session, SessionFlag
+from billing_service.domain.session import Session
+from billing_service.services.evidence import readings_of
 from billing_service.services.ports import Clock, UnitOfWork
 
 log = structlog.get_logger(__name__)
@@ -220,26 +221,12 @@ class Maintenance:
                 return settled, True
             for session in sessions:
                 async with self._open() as uow:
-                    evidence = await _evidence(uow, session)
+                    evidence = await readings_of(uow, session)
                     if not await uow.history.settle(session, evidence, self._clock()):
                         log.info("session_waits_for_metering", session_id=session.id)
                         return settled, False
                     await uow.commit()
                 settled += 1
-
-
-async def _evidence(uow: UnitOfWork, session: Session) -> Evidence:
-    taken = EvidenceOf()
-    if SessionFlag.INFERRED in session.flags:
-        last = session.last_frame_at or session.ended_at or session.started_at
-        frames = uow.frames.unnamed(
-            session.station_id, to_ms(session.started_at), to_ms(last)
-        )
-    else:
-        frames = uow.frames.of_session(session.station_id, session.station_session)
-    async for frame in frames:
-        taken.add(frame)
-    return taken.result()
 
 
 def _hours(due: Iterable[tuple[int, int]]) -> list[int]:

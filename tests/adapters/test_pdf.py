@@ -8,23 +8,28 @@ from io import BytesIO
 import pytest
 from pypdf import PdfReader
 from reportlab.graphics.shapes import Drawing, Polygon, String
+from reportlab.lib.units import mm
+from reportlab.pdfbase.pdfmetrics import getFont
+from reportlab.pdfbase.ttfonts import TTFont
 
-from billing_service.adapters.pdf import PdfBillRenderer, style
+from billing_service.adapters.pdf import PdfBillRenderer, evidence_in, style
+from billing_service.adapters.pdf.bidi import BidiParagraph, visual
 from billing_service.adapters.pdf.chart import power_chart
 from billing_service.adapters.pdf.formats import Formats
 from billing_service.adapters.pdf.words import LANGUAGES
-from billing_service.domain.bill import Bill, Party
+from billing_service.domain.bill import Bill, Party, Terms
 from billing_service.domain.billing import (
     credit_note,
     make_bill,
     make_collective_bill,
+    with_terms,
 )
 from billing_service.domain.cdr import Cdr, Estimate
 from billing_service.domain.period import Source
+from billing_service.domain.proof import ChartPoint
 from billing_service.domain.rating import rate
 from billing_service.domain.session import Session
 from billing_service.domain.tariff import Dimension, PriceLimit
-from billing_service.services.ports import ChartPoint
 from tests.domain.rating_builders import (
     START,
     at,
@@ -407,3 +412,96 @@ def test_a_session_of_no_length_is_drawn() -> None:
     """Plugged in and out within the same second."""
     points = [ChartPoint(at=START, solar_w=5.0, grid_w=0.0)]
     assert drawn(power_chart(points, (), "UTC", Formats("de"), START, START))[1]
+
+
+TERMS = Terms(
+    verify_at="https://charging.example.org",
+    co2_g_per_kwh=Decimal(240),
+    vat_note="No VAT is charged: small business.",
+    payment_days=14,
+    payment_info="IBAN AT61 1904 3002 3457 3201",
+)
+SHA256 = "0123456789abcdef" * 4
+
+
+def test_what_a_supplier_says_on_every_bill() -> None:
+    """When and how to pay, and the CO₂ avoided with its factor: 6 kWh at 240 g."""
+    (text,) = pages(PdfBillRenderer()(with_terms(bill(), TERMS), CHART, SHA256))
+    for wanted in (
+        "To be paid by 30 Jun 2026",
+        "IBAN AT61 1904 3002 3457 3201",
+        "about 1.44 kg, which is 6.000 kWh of solar energy × 240 g/kWh",
+        "https://charging.example.org/verify/",
+    ):
+        assert wanted in text
+    assert "small business" not in text
+
+
+def test_why_there_is_no_vat() -> None:
+    """The note stands where a line has none."""
+    cdr = rated(tariff(element(energy("0.25"))), period(0, 60, 6000))
+    free = with_terms(bill(cdr, session(tariff(element(energy("0.25"))))), TERMS)
+    (text,) = pages(PdfBillRenderer()(free, CHART, SHA256))
+    assert "No VAT is charged: small business." in text
+
+
+def test_a_credit_note_asks_for_no_money() -> None:
+    """It is not to be paid, and avoids nothing."""
+    note = credit_note(
+        with_terms(bill(), TERMS), number="CN-1", issued_on=date(2026, 6, 17)
+    )
+    text = " ".join(pages(PdfBillRenderer()(note, (), SHA256)))
+    assert "To be paid by" not in text
+    assert "CO₂" not in text
+
+
+def test_the_hash_of_the_evidence_is_in_the_file() -> None:
+    """It is read back from the bytes; a file without one carries none."""
+    document = PdfBillRenderer()(with_terms(bill(), TERMS), CHART, SHA256)
+    assert evidence_in(document) == SHA256
+    assert evidence_in(PdfBillRenderer()(bill(), CHART)) is None
+
+
+def test_a_bill_keeps_its_language() -> None:
+    """Another setting, years later, prints the same bytes."""
+    german = with_terms(bill(), replace(TERMS, locale="de"))
+    once = PdfBillRenderer("en")(german, CHART, SHA256)
+    assert once == PdfBillRenderer("fr")(german, CHART, SHA256)
+    assert "Rechnung" in pages(once)[0]
+
+
+def test_nobody_reads_their_name_backwards() -> None:
+    """Arabic letters are joined; words in both directions stand in the order they are seen in."""
+    assert visual("Anna & Bob") == "Anna & Bob"
+    assert visual("שלום (EV) 12") == "12 (EV) םולש"
+    assert visual("שלום (אב) 12") == "12 (בא) םולש"
+    # meem, hah, tah and teh marbuta in the forms that join them
+    assert visual("محطة") == "".join(
+        chr(each) for each in (0xFE94, 0xFEC4, 0xFEA4, 0xFEE3)
+    )
+    people = replace(CUSTOMER, name="محطة الشحن", address=("רחוב הרצל 7",))
+    document = PdfBillRenderer()(replace(bill(), customer=people), CHART)
+    (page,) = PdfReader(BytesIO(document)).pages
+    # pypdf puts Hebrew back into the order it is read in.
+    assert "רחוב הרצל" in page.extract_text()
+
+
+def test_long_text_in_both_directions_breaks_as_it_is_read() -> None:
+    """Its first words stand on its first line."""
+    words = " ".join(f"מילה{number}" for number in range(40))
+    found = BidiParagraph(words, style.TEXT)
+    found.wrap(60 * mm, 500)
+    lines = found.text.split("<br/>")
+    assert len(lines) > 3
+    assert "0" in lines[0]
+    assert "39" in lines[-1]
+
+
+def test_the_fonts_have_the_letters() -> None:
+    """Latin, Greek, Cyrillic, Hebrew and Arabic in all its forms, in both weights."""
+    style.register_fonts()
+    wanted = set(visual("محطة الشحن الشمسية 2026")) | set("ŁŻŵßĞșЖЇΩאבגת€£¥₺₴₹₂×·–…")
+    for name in (style.REGULAR, style.BOLD):
+        font = getFont(name)
+        assert isinstance(font, TTFont)
+        assert not [c for c in wanted if ord(c) not in font.face.charToGlyph]

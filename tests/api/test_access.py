@@ -13,7 +13,12 @@ from billing_service.domain.tariff_choice import Assignment
 from tests.api.harness import PASSWORD, Api, code, problem, tariff_json
 from tests.services.site import T0
 
-OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("POST", "/auth/token")}
+OPEN = {
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("POST", "/auth/token"),
+    ("GET", "/verify/{sha256}"),
+}
 
 ADMINS_ONLY = {
     ("GET", "/users/"),
@@ -112,12 +117,16 @@ async def _session(api: Api, path: str) -> str:
         body = {"uid": "04BB", "user_id": "driver"}
         await api.request("admin", "POST", "/tokens/", json=body)
         return ""
-    if not re.search(r"\{(session_id|number|correction_id)\}", path):
+    if not re.search(r"\{(session_id|number|correction_id|sha256)\}", path):
         return ""
     session = await api.charge()
     await api.assign(session.id, "driver")
     if "{session_id}" not in path:
         await api.request("admin", "POST", f"/sessions/{session.id}/bill")
+    if "{sha256}" in path:
+        bill = await api.request("admin", "GET", f"/sessions/{session.id}/bill")
+        sha256: str = bill.json()["sha256"]
+        return sha256
     if "{correction_id}" in path:
         async with api.site.database.write() as uow:
             await uow.corrections.open(
@@ -157,6 +166,7 @@ async def _call(
         month="2026-10",
         uid="04BB",
         correction_id=CORRECTION,
+        sha256=session_id,
     )
     body = BODIES.get((method, path))
     answer = await api.request(name, method, filled, json=body)

@@ -38,6 +38,7 @@ from billing_service.adapters.db.repositories.messages import (
     RejectedRepository,
     SessionEventRepository,
 )
+from billing_service.adapters.db.repositories.proofs import ProofRepository
 from billing_service.adapters.db.repositories.sessions import SessionRepository
 from billing_service.adapters.db.repositories.sign_in import SignInRepository
 from billing_service.adapters.db.repositories.stations import StationRepository
@@ -144,6 +145,7 @@ class SqlReadUnitOfWork:
         self.sessions = SessionRepository(connection)
         self.tariffs = TariffRepository(connection, clock)
         self.bills = BillRepository(connection, clock)
+        self.proofs = ProofRepository(connection, clock)
         self.corrections = CorrectionRepository(connection)
         self.users = UserRepository(connection)
         self.charging_tokens = ChargingTokenRepository(connection)

@@ -15,7 +15,7 @@ from reportlab.pdfbase.pdfmetrics import stringWidth
 from billing_service.adapters.pdf import style
 from billing_service.adapters.pdf.formats import Formats
 from billing_service.domain.cdr import Estimate
-from billing_service.services.ports import ChartPoint
+from billing_service.domain.proof import ChartPoint
 
 _HEIGHT = 44 * mm
 _LEFT, _RIGHT, _TOP, _BOTTOM = 10 * mm, 3 * mm, 6 * mm, 9 * mm

@@ -1,5 +1,6 @@
 """Puts a bill on A4 pages."""
 
+import re
 from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
@@ -16,11 +17,15 @@ from reportlab.platypus import (
 )
 
 from billing_service.adapters.pdf import sections, style
+from billing_service.adapters.pdf.bidi import visual
 from billing_service.adapters.pdf.chart import power_chart
 from billing_service.adapters.pdf.formats import Formats
 from billing_service.adapters.pdf.style import paragraph
 from billing_service.domain.bill import Bill
-from billing_service.services.ports import ChartPoint
+from billing_service.domain.proof import ChartPoint
+
+EVIDENCE = "solarrally-evidence-sha256:"
+"""What the hash of a bill's evidence follows in the PDF's keywords."""
 
 _FOOTER = 10 * mm
 
@@ -33,12 +38,16 @@ class PdfBillRenderer:
 
         Raises ValueError for an unknown locale.
         """
-        self._formats = Formats(locale)
+        self._locale = locale
+        self._formats = {locale: Formats(locale)}
 
-    def __call__(self, bill: Bill, chart: Sequence[ChartPoint]) -> bytes:
-        """Return a PDF."""
+    def __call__(
+        self, bill: Bill, chart: Sequence[ChartPoint], sha256: str | None = None
+    ) -> bytes:
+        """Return a PDF in the bill's locale. ``sha256`` stands on it, and in its keywords."""
         style.register_fonts()
-        formats = self._formats
+        locale = bill.locale or self._locale
+        formats = self._formats.setdefault(locale, Formats(locale))
         title = f"{formats.words.of_kind(bill.kind)} {bill.number}"
         buffer = BytesIO()
         document = BaseDocTemplate(
@@ -47,6 +56,7 @@ class PdfBillRenderer:
             title=style.clean(title),
             author=style.clean(bill.supplier.name),
             creator="SolarRally",
+            keywords=[] if sha256 is None else [f"{EVIDENCE}{sha256}"],
             lang=formats.language,
             invariant=1,
         )
@@ -63,7 +73,7 @@ class PdfBillRenderer:
         document.addPageTemplates([PageTemplate(frames=[frame])])
         footer = _footer(bill, formats)
         document.build(
-            _story(bill, chart, formats),
+            _story(bill, chart, sha256, formats),
             canvasmaker=lambda *args, **kwargs: _NumberedCanvas(
                 *args, footer=footer, page=formats.words.page, **kwargs
             ),
@@ -71,7 +81,15 @@ class PdfBillRenderer:
         return buffer.getvalue()
 
 
-def _story(bill: Bill, chart: Sequence[ChartPoint], formats: Formats) -> list[Flowable]:
+def evidence_in(document: bytes) -> str | None:
+    """Return the hash of the evidence that a bill's PDF carries, None when it carries none."""
+    found = re.search(rb"%s([0-9a-f]{64})\b" % EVIDENCE.encode(), document)
+    return None if found is None else found[1].decode()
+
+
+def _story(
+    bill: Bill, chart: Sequence[ChartPoint], sha256: str | None, formats: Formats
+) -> list[Flowable]:
     words = formats.words
     story = [*sections.header(bill, formats), sections.energy(bill, formats)]
     first = bill.sessions[0]
@@ -99,7 +117,7 @@ def _story(bill: Bill, chart: Sequence[ChartPoint], formats: Formats) -> list[Fl
         story.append(Spacer(0, 3 * mm))
     story += [
         sections.lines(bill, formats),
-        sections.totals(bill, formats),
+        sections.totals(bill, sha256, formats),
         *sections.notes(bill, formats),
     ]
     return story
@@ -110,7 +128,7 @@ def _footer(bill: Bill, formats: Formats) -> str:
     if bill.supplier.vat_id:
         parts.append(f"{formats.words.vat_id} {bill.supplier.vat_id}")
     parts.append(f"{formats.words.of_kind(bill.kind)} {bill.number}")
-    return style.clean(" · ".join(parts))
+    return " · ".join(visual(style.clean(part)) for part in parts)
 
 
 class _NumberedCanvas(Canvas):

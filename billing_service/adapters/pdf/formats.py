@@ -54,6 +54,10 @@ class Formats:
         """Format energy given in Wh as kWh to the Wh."""
         return f"{self.number(wh.scaleb(-3), 3)}\N{NO-BREAK SPACE}kWh"
 
+    def kilograms(self, grams: Decimal) -> str:
+        """Format a mass given in g as kg."""
+        return f"{self.number(grams.scaleb(-3), 2)}\N{NO-BREAK SPACE}kg"
+
     def number(self, value: Decimal, places: int) -> str:
         """Format with a fixed number of decimals."""
         pattern = "#,##0" + ("." + "0" * places if places else "")

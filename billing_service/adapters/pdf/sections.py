@@ -6,6 +6,7 @@ from decimal import Decimal
 from itertools import chain
 from zoneinfo import ZoneInfo
 
+from reportlab.graphics.barcode.qr import QrCodeWidget
 from reportlab.graphics.shapes import Drawing
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
@@ -29,6 +30,8 @@ type Cell = Flowable | str | list[Flowable]
 type Row = list[Cell]
 type Command = tuple[object, ...]
 
+_QR = 22 * mm
+
 _PLAIN: list[Command] = [
     ("LEFTPADDING", (0, 0), (-1, -1), 0),
     ("RIGHTPADDING", (0, 0), (-1, -1), 0),
@@ -50,6 +53,8 @@ def header(bill: Bill, formats: Formats) -> Iterator[Flowable]:
         (words.date_of_issue, formats.day(bill.issued_on)),
         (words.period, formats.days(*_period(bill))),
     ]
+    if bill.due_on is not None:
+        facts.append((words.due, formats.day(bill.due_on)))
     if bill.corrects is not None:
         facts.append((words.corrects, bill.corrects))
     title: list[Flowable] = [
@@ -168,8 +173,8 @@ def lines(bill: Bill, formats: Formats) -> Flowable:
     return _styled(table, *commands)
 
 
-def totals(bill: Bill, formats: Formats) -> Flowable:
-    """Net, VAT per rate, total."""
+def totals(bill: Bill, sha256: str | None, formats: Formats) -> Flowable:
+    """Net, VAT per rate, total; beside them where the bill can be verified."""
     words = formats.words
 
     def money(amount: Decimal) -> str:
@@ -201,7 +206,11 @@ def totals(bill: Bill, formats: Formats) -> Flowable:
         ("LINEABOVE", (0, -1), (-1, -1), 0.8, style.INK),
         ("TOPPADDING", (0, -1), (-1, -1), 2 * mm),
     )
-    return KeepTogether([Spacer(0, 3 * mm), table])
+    proof: list[Flowable] = []
+    if sha256 is not None:
+        proof = [Spacer(0, 1 * mm), *_verification(bill, sha256, formats)]
+    beside = _columns([proof, [table]], [style.WIDTH - 94 * mm, 94 * mm])
+    return KeepTogether([Spacer(0, 3 * mm), beside])
 
 
 def notes(bill: Bill, formats: Formats) -> Iterator[Flowable]:
@@ -225,6 +234,39 @@ def notes(bill: Bill, formats: Formats) -> Iterator[Flowable]:
     prices = words.gross_prices if bill.tax_included else words.net_prices
     rounding = words.rounding_note.format(mode=bill.rounding)
     yield paragraph(f"{prices} {rounding}", style.SMALL)
+    if bill.co2_avoided_g is not None and bill.co2_g_per_kwh is not None:
+        yield Spacer(0, 1.2 * mm)
+        avoided = words.co2_note.format(
+            mass=formats.kilograms(bill.co2_avoided_g),
+            energy=formats.kwh(bill.solar_wh),
+            factor=formats.plain_number(float(bill.co2_g_per_kwh)),
+        )
+        yield paragraph(avoided, style.SMALL)
+    for note in bill.notes:
+        yield Spacer(0, 1.2 * mm)
+        yield paragraph(note, style.TEXT)
+
+
+def _verification(bill: Bill, sha256: str, formats: Formats) -> list[Flowable]:
+    """Where everyone may ask what is proven of this bill, as text and as a QR code."""
+    words = formats.words
+    address = f"{bill.verify_at}/verify/"
+    text: list[Flowable] = [
+        paragraph(words.verify, style.SMALL_BOLD),
+        *([paragraph(address, style.TINY)] if bill.verify_at else []),
+        paragraph(f"{sha256[:32]} {sha256[32:]}", style.TINY),
+    ]
+    if not bill.verify_at:
+        return text
+    # Level L: the longest addresses stay large enough to read, and paper is seldom torn.
+    code = QrCodeWidget(
+        address + sha256, barLevel="L", barWidth=_QR, barHeight=_QR, barBorder=0
+    )
+    code.barFillColor = style.INK
+    drawing = Drawing(_QR, _QR)
+    drawing.add(code)
+    width = style.WIDTH - 94 * mm - _QR - 3 * mm
+    return [_columns([[drawing], text], [_QR + 3 * mm, width])]
 
 
 def _facts(

@@ -13,6 +13,8 @@ from reportlab.pdfbase.pdfmetrics import registerFont, registerFontFamily
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import Paragraph
 
+from billing_service.adapters.pdf.bidi import BidiParagraph, is_bidi
+
 REGULAR, BOLD = "DejaVuSans", "DejaVuSans-Bold"
 
 INK = HexColor("#1b2733")
@@ -87,6 +89,8 @@ TEXT_BOLD = style(bold=True)
 TEXT_RIGHT = style(right=True)
 TEXT_BOLD_RIGHT = style(bold=True, right=True)
 SMALL = style(7, color=MUTED)
+SMALL_BOLD = style(7, bold=True, after=0.8 * mm)
+TINY = style(5.5, color=MUTED)
 FIGURE = style(14, bold=True, leading=1.2)
 TOTAL = style(12.5, bold=True, leading=1.25)
 TOTAL_RIGHT = style(12.5, bold=True, right=True, leading=1.25)
@@ -103,7 +107,9 @@ def safe(text: str) -> str:
 
 
 def paragraph(text: str, text_style: ParagraphStyle = TEXT) -> Paragraph:
-    """Return a paragraph of plain text, whoever wrote it."""
+    """Return a paragraph of plain text, whoever wrote it, in whichever direction it runs."""
+    if is_bidi(text):
+        return BidiParagraph(clean(text), text_style)
     # A no-break space is wanted where it stands; clean() would make it an ordinary one.
     kept = "\N{NO-BREAK SPACE}".join(
         safe(part) for part in text.split("\N{NO-BREAK SPACE}")

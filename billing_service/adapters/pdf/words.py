@@ -63,6 +63,9 @@ class Words:
     minute: str
     per_session: str
     nothing: str
+    due: str
+    co2_note: str
+    verify: str
 
     def of_line(self, line: BillLine) -> str:
         """Name what a line charges for."""
@@ -147,11 +150,14 @@ _ENGLISH = Words(
     minute="min",
     per_session="session",
     nothing="Nothing to charge for.",
+    due="To be paid by",
+    co2_note="CO₂ avoided: about {mass}, which is {energy} of solar energy × {factor} g/kWh of the grid.",
+    verify="See what is proven of this bill, and what is not",
 )
 
 _GERMAN = Words(
     bill="Rechnung",
-    credit_note="Gutschrift",
+    credit_note="Rechnungskorrektur",
     number="Nummer",
     date_of_issue="Rechnungsdatum",
     period="Zeitraum",
@@ -207,6 +213,9 @@ _GERMAN = Words(
     minute="min",
     per_session="Vorgang",
     nothing="Nichts zu berechnen.",
+    due="Zahlbar bis",
+    co2_note="CO₂ vermieden: etwa {mass}, das sind {energy} Solarstrom × {factor} g/kWh des Netzes.",
+    verify="Was an dieser Rechnung bewiesen ist und was nicht",
 )
 
 _FRENCH = Words(
@@ -267,6 +276,9 @@ _FRENCH = Words(
     minute="min",
     per_session="session",
     nothing="Rien à facturer.",
+    due="À payer avant le",
+    co2_note="CO₂ évité : environ {mass}, soit {energy} d’énergie solaire × {factor} g/kWh du réseau.",
+    verify="Ce qui est prouvé de cette facture, et ce qui ne l’est pas",
 )
 
 LANGUAGES = {"en": _ENGLISH, "de": _GERMAN, "fr": _FRENCH}

@@ -65,6 +65,15 @@ class AuditRepository(Repository):
         )
         return Page(items, total or 0)
 
+    async def facts(self, action: str, subject: str) -> list[dict[str, Any]]:
+        """Return what the entries of an action say of a subject afterwards, oldest first."""
+        found = await self._connection.scalars(
+            select(audit_log.c.after)
+            .where(audit_log.c.subject == subject, audit_log.c.action == action)
+            .order_by(audit_log.c.id)
+        )
+        return [each or {} for each in found]
+
 
 def _filters(query: AuditQuery) -> list[ColumnElement[bool]]:
     column = audit_log.c

@@ -14,6 +14,7 @@ from billing_service.adapters.db.repositories.base import Repository
 from billing_service.adapters.db.tables import (
     bill_counters,
     bill_credits,
+    bill_evidence,
     bill_payments,
     bills,
     cdrs,
@@ -229,11 +230,13 @@ def _records() -> Select[Any]:
         select(
             bills.c.document,
             bills.c.user_id,
+            bill_evidence.c.sha256,
             bill_payments.c.paid_on,
             bill_payments.c.reference,
             _TAKEN_BACK.c.credit_number,
             func.coalesce(_TAKEN_BACK.c.reason, _IS_CREDIT.c.reason).label("reason"),
         )
+        .outerjoin(bill_evidence, bill_evidence.c.bill_number == bills.c.number)
         .outerjoin(bill_payments, bill_payments.c.bill_number == bills.c.number)
         .outerjoin(_TAKEN_BACK, _TAKEN_BACK.c.bill_number == bills.c.number)
         .outerjoin(_IS_CREDIT, _IS_CREDIT.c.credit_number == bills.c.number)
@@ -275,6 +278,7 @@ def _record(row: Row[Any]) -> BillRecord:
     return BillRecord(
         bill=documents.load(Bill, row.document),
         user_id=row.user_id,
+        sha256=row.sha256,
         paid_on=row.paid_on,
         payment_reference=row.reference or "",
         credited_by=row.credit_number,

@@ -1,0 +1,295 @@
+"""What is proven of a bill, and what is not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+
+from billing_service.domain.bill import Bill, BillKind, BillRecord
+from billing_service.domain.errors import NotFound
+from billing_service.domain.proof import (
+    FIRST_LINK,
+    BillEvidence,
+    Proof,
+    recomputed,
+    sha256_of,
+)
+from billing_service.services.evidence import readings_of
+from billing_service.services.issuing import EVERYTHING
+from billing_service.services.ports import (
+    BillRenderer,
+    OpenReadUnitOfWork,
+    ReadUnitOfWork,
+)
+
+
+class Outcome(StrEnum):
+    """What came of looking at one thing."""
+
+    PROVEN = "proven"
+    NOT_PROVEN = "not_proven"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at; ``name`` is stable, ``sentence`` for people."""
+
+    name: str
+    outcome: Outcome
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What is proven of a bill. It names nobody: who holds the bill knows whose it is."""
+
+    sha256: str
+    number: str
+    kind: BillKind
+    issued_on: date
+    currency: str
+    total: Decimal
+    energy_wh: Decimal
+    credited_by: str | None
+    checks: tuple[Check, ...]
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything is not as it was."""
+        return any(check.outcome is Outcome.FAILED for check in self.checks)
+
+
+class Verifying:
+    """Says what is proven of a bill by the hash of its evidence, or by its PDF."""
+
+    def __init__(self, open_read: OpenReadUnitOfWork, render: BillRenderer) -> None:
+        """Take what it works with."""
+        self._open_read = open_read
+        self._render = render
+
+    async def check(self, sha256: str) -> Verdict:
+        """Look at a bill's evidence, its numbers and its place in the chain. Raises NotFound."""
+        async with self._open_read() as read:
+            proof, record, evidence, checks = await _look(read, sha256)
+            checks.append(await _neighbours(read, proof))
+        checks += [
+            _readings_kept(evidence),
+            Check(
+                "document",
+                Outcome.NOT_PROVEN,
+                "That the paper or file in your hand says the same: compare its number, date and "
+                "total with these, or give the file to `solarrally verify`.",
+            ),
+            *_NEVER,
+        ]
+        return _verdict(proof, record, checks)
+
+    async def check_document(self, sha256: str, document: bytes) -> Verdict:
+        """Look at a bill's PDF too, at the whole chain, and at the readings that are left.
+
+        Raises NotFound.
+        """
+        async with self._open_read() as read:
+            proof, record, evidence, checks = await _look(read, sha256)
+            checks += [
+                await _chain(read, proof),
+                await _readings(read, record.bill, evidence),
+            ]
+        printed = self._render(record.bill, evidence.chart, sha256)
+        same = document == printed
+        checks.append(
+            Check("document", Outcome.PROVEN, "The file is the bill, byte for byte.")
+            if same
+            else Check(
+                "document",
+                Outcome.FAILED,
+                "The file is not the one that this version of the service prints: it was changed, "
+                "or printed by another version. Compare its numbers, or print it again.",
+            )
+        )
+        return _verdict(proof, record, [*checks, *_NEVER])
+
+
+async def _look(
+    read: ReadUnitOfWork, sha256: str
+) -> tuple[Proof, BillRecord, BillEvidence, list[Check]]:
+    proof = await read.proofs.by_hash(sha256)
+    if proof is None:
+        raise NotFound("No bill with this hash was issued here.")
+    record = await read.bills.get(proof.bill_number, EVERYTHING)
+    document = await read.proofs.document(proof.bill_number)
+    assert document is not None
+    try:
+        evidence = await read.proofs.evidence(proof.bill_number)
+        assert evidence is not None
+    except ValueError:
+        # It was changed into what cannot be read: its hash says so below.
+        evidence = BillEvidence(bill=record.bill)
+    unchanged = sha256_of(document) == sha256 and evidence.bill == record.bill
+    wrong = recomputed(evidence)
+    if evidence.sessions:
+        right = "Metered energy, tariff and rating, computed again, give the same lines and totals."
+    else:
+        right = "The amounts, added up again, give the same totals."
+    logged = await _logged(read, record, proof)
+    return (
+        proof,
+        record,
+        evidence,
+        [
+            _check(
+                "evidence",
+                unchanged,
+                "The bill and its evidence have not been changed since it was issued.",
+                "The bill or its evidence has been changed since it was issued.",
+            ),
+            _check("numbers", not wrong, right, " ".join(wrong)),
+            _check(
+                "audit",
+                logged,
+                "The audit log noted the same hash when the bill was issued.",
+                "The audit log does not have this hash.",
+            ),
+        ],
+    )
+
+
+async def _logged(read: ReadUnitOfWork, record: BillRecord, proof: Proof) -> bool:
+    bill = record.bill
+    if bill.kind is BillKind.CREDIT_NOTE:
+        entries = await read.audit.facts("bill.credit", f"bill:{bill.corrects}")
+    else:
+        entries = await read.audit.facts("bill.issue", f"bill:{bill.number}")
+    return any(
+        (entry.get("evidence"), entry.get("link")) == (proof.sha256, proof.link)
+        for entry in entries
+    )
+
+
+async def _neighbours(read: ReadUnitOfWork, proof: Proof) -> Check:
+    before = await read.proofs.at(proof.ordinal - 1)
+    after = await read.proofs.at(proof.ordinal + 1)
+    previous = FIRST_LINK if before is None else before.link
+    fits = (
+        proof.holds
+        and proof.previous == previous
+        and (before is not None or proof.ordinal == 1)
+        and (after is None or (after.holds and after.previous == proof.link))
+    )
+    return _check(
+        "chain",
+        fits,
+        f"The bill stands at place {proof.ordinal} of the chain of all bills, between its "
+        "neighbours.",
+        "The chain of bills is broken at this bill.",
+    )
+
+
+async def _chain(read: ReadUnitOfWork, proof: Proof) -> Check:
+    """Follow the whole chain: every link, and every bill's evidence."""
+    previous, ordinal, broken = FIRST_LINK, 0, None
+    while (link := await read.proofs.at(ordinal + 1)) is not None:
+        ordinal += 1
+        document = await read.proofs.document(link.bill_number) or ""
+        if (
+            not link.holds
+            or link.previous != previous
+            or sha256_of(document) != link.sha256
+        ):
+            broken = broken or link.bill_number
+        previous = link.link
+    return _check(
+        "chain",
+        broken is None and ordinal >= proof.ordinal,
+        f"The chain of all {ordinal} bills is whole; its last link is {previous}.",
+        f"The chain of bills is broken at {broken or f'place {ordinal + 1}'}.",
+    )
+
+
+async def _readings(read: ReadUnitOfWork, bill: Bill, evidence: BillEvidence) -> Check:
+    if not evidence.sessions:
+        return _readings_kept(evidence)
+    changed, dropped = [], []
+    for each in evidence.sessions:
+        session = await read.sessions.get(each.session_id, EVERYTHING)
+        now = await readings_of(read, session)
+        if now != each.readings:
+            changed.append(each.session_id)
+        if await read.proofs.readings(each.session_id) is not None:
+            dropped.append(each.session_id)
+    if changed:
+        return Check(
+            "readings",
+            Outcome.NOT_PROVEN,
+            "Readings of these sessions came, or went, after the bill was issued: "
+            + ", ".join(changed),
+        )
+    if dropped:
+        return Check(
+            "readings",
+            Outcome.NOT_PROVEN,
+            "The readings are past their retention. Their fingerprint is unchanged: who has them "
+            "elsewhere, as on the station's card, can compare.",
+        )
+    count = sum(each.readings.frames for each in evidence.sessions)
+    return Check(
+        "readings",
+        Outcome.PROVEN,
+        f"All {count} readings that bill {bill.number} rests on are there, unchanged.",
+    )
+
+
+def _readings_kept(evidence: BillEvidence) -> Check:
+    count = sum(each.readings.frames for each in evidence.sessions)
+    if not evidence.sessions:
+        sentence = "A credit note has no readings of its own; its bill has."
+    else:
+        sentence = (
+            f"The {count} readings of the meter themselves: only their fingerprint is part of the "
+            "evidence. `solarrally verify` compares those that are still stored."
+        )
+    return Check("readings", Outcome.NOT_PROVEN, sentence)
+
+
+def _check(name: str, well: bool, proven: str, failed: str) -> Check:
+    return Check(
+        name,
+        Outcome.PROVEN if well else Outcome.FAILED,
+        proven if well else failed,
+    )
+
+
+def _verdict(proof: Proof, record: BillRecord, checks: Sequence[Check]) -> Verdict:
+    bill = record.bill
+    return Verdict(
+        sha256=proof.sha256,
+        number=bill.number,
+        kind=bill.kind,
+        issued_on=bill.issued_on,
+        currency=bill.currency,
+        total=bill.total,
+        energy_wh=bill.energy_wh,
+        credited_by=record.credited_by,
+        checks=tuple(checks),
+    )
+
+
+_NEVER = (
+    Check(
+        "meter",
+        Outcome.NOT_PROVEN,
+        "That the meter measured rightly: its readings carry no signature of its own.",
+    ),
+    Check(
+        "driver",
+        Outcome.NOT_PROVEN,
+        "Who charged: a session belongs to the person that it was assigned to.",
+    ),
+    Check(
+        "operator",
+        Outcome.NOT_PROVEN,
+        "That nobody rewrote the whole chain: who noted a later link elsewhere would see it.",
+    ),
+)

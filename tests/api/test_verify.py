@@ -1,0 +1,192 @@
+"""What is proven of a bill, to whoever holds it."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from billing_service.cli import app
+from tests.api.harness import Api, code
+
+NUMBER = "SR-2026-000001"
+
+
+async def _issued(api: Api, name: str = "1-1") -> dict[str, Any]:
+    session = await api.charge(name)
+    await api.assign(session.id, "driver")
+    answer = await api.request("admin", "POST", f"/sessions/{session.id}/bill")
+    bill: dict[str, Any] = answer.json()
+    return bill
+
+
+async def _verdict(api: Api, sha256: str) -> dict[str, Any]:
+    answer = await api.client.get(f"/verify/{sha256}")
+    assert answer.status_code == 200
+    body: dict[str, Any] = answer.json()
+    return body | {each["name"]: each["outcome"] for each in body["checks"]}
+
+
+async def _tamper(api: Api, table: str, statement: str) -> None:
+    """Change what triggers protect, as someone with the file at hand could."""
+    async with api.site.database.engine.begin() as connection:
+        for verb in ("update", "delete"):
+            await connection.exec_driver_sql(f"DROP TRIGGER {table}_refuse_{verb}")
+        await connection.exec_driver_sql(statement)
+
+
+async def test_a_bill_as_it_was_issued(api: Api) -> None:
+    """Proven are its numbers and its place; not proven is what nobody could know."""
+    bill = await _issued(api)
+    verdict = await _verdict(api, bill["sha256"])
+    assert (verdict["number"], verdict["total"]) == (NUMBER, "0.72")
+    assert not verdict["failed"]
+    for name in ("evidence", "numbers", "audit", "chain"):
+        assert verdict[name] == "proven"
+    for name in ("readings", "document", "meter", "driver", "operator"):
+        assert verdict[name] == "not_proven"
+
+
+async def test_it_names_nobody(api: Api) -> None:
+    """Neither as JSON nor as a page: no person, station, address or session."""
+    bill = await _issued(api)
+    for accept in ("application/json", "text/html,*/*;q=0.8"):
+        answer = await api.client.get(
+            f"/verify/{bill['sha256']}", headers={"Accept": accept}
+        )
+        for secret in (
+            "Dana",
+            "driver",
+            "Garage",
+            "Sunny",
+            bill["sessions"][0]["session_id"],
+        ):
+            without = answer.text.replace('"name":"driver"', "")
+            assert secret not in without
+
+
+async def test_a_browser_gets_a_page(api: Api) -> None:
+    """It needs no script and loads nothing."""
+    bill = await _issued(api)
+    answer = await api.client.get(
+        f"/verify/{bill['sha256']}", headers={"Accept": "text/html,*/*;q=0.8"}
+    )
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert NUMBER in answer.text
+    assert "<script" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("sha256", "expected"),
+    [
+        ("0" * 64, (404, "not_found")),
+        ("0" * 63, (422, "invalid_request")),
+        ("A" * 64, (422, "invalid_request")),
+        ("SR-2026-000001", (422, "invalid_request")),
+    ],
+)
+async def test_a_hash_that_is_on_no_bill(
+    api: Api, sha256: str, expected: tuple[int, str]
+) -> None:
+    """Nothing is told by number, nor by a part of the hash."""
+    await _issued(api)
+    assert code(await api.client.get(f"/verify/{sha256}")) == expected
+
+
+async def test_a_bill_that_was_taken_back(api: Api) -> None:
+    """Its page says so; the credit note has a hash and a place of its own."""
+    bill = await _issued(api)
+    answer = await api.request(
+        "admin", "POST", f"/bills/{NUMBER}/credit", json={"reason": "wrong driver"}
+    )
+    note = answer.json()
+    assert (await _verdict(api, bill["sha256"]))["credited_by"] == note["number"]
+    verdict = await _verdict(api, note["sha256"])
+    assert (verdict["kind"], verdict["total"]) == ("credit_note", "-0.72")
+    assert not verdict["failed"]
+
+
+@pytest.mark.parametrize(
+    ("table", "statement", "failed"),
+    [
+        (
+            "bills",
+            "UPDATE bills SET document = replace(document, 'Dana', 'Dora')",
+            {"evidence"},
+        ),
+        (
+            "bill_evidence",
+            "UPDATE bill_evidence SET document = replace(document, '0.72', '0.27')",
+            {"evidence", "numbers"},
+        ),
+        (
+            "bill_evidence",
+            "UPDATE bill_evidence SET link = previous WHERE ordinal = 1",
+            {"audit", "chain"},
+        ),
+        ("bill_evidence", "UPDATE bill_evidence SET document = '{'", {"evidence"}),
+        ("bill_evidence", "DELETE FROM bill_evidence WHERE ordinal = 1", {"chain"}),
+        ("audit_log", "DELETE FROM audit_log WHERE action = 'bill.issue'", {"audit"}),
+    ],
+)
+async def test_what_was_changed_is_seen(
+    api: Api, table: str, statement: str, failed: set[str]
+) -> None:
+    """In the bill, its evidence, the chain or the log, also past the triggers."""
+    await _issued(api, "1-1")
+    second = await _issued(api, "2-1")
+    await _tamper(api, table, statement)
+    verdict = await _verdict(api, second["sha256"])
+    seen = {each["name"] for each in verdict["checks"] if each["outcome"] == "failed"}
+    if "ordinal = 1" in statement and "link" in statement:
+        failed = {"chain"}
+    assert seen == failed
+    assert verdict["failed"]
+
+
+def _cli(
+    api: Api, monkeypatch: pytest.MonkeyPatch, file: Path
+) -> tuple[int, str, list[str]]:
+    monkeypatch.setenv("SOLARRALLY_DATA_DIR", str(file.parent))
+    monkeypatch.setenv(
+        "SOLARRALLY_DATABASE_URL", f"sqlite:///{api.site.database.url.database}"
+    )
+    result = CliRunner().invoke(app, ["verify", str(file)])
+    outcomes = [line[:10].strip() for line in result.stdout.splitlines()[1:]]
+    return result.exit_code, result.output, outcomes
+
+
+async def test_a_pdf_is_verified(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Byte for byte, with the whole chain and all readings; a changed one fails."""
+    await _issued(api)
+    pdf = await api.request("driver", "GET", f"/bills/{NUMBER}?format=pdf")
+    again = await api.request("admin", "GET", f"/bills/{NUMBER}?format=pdf")
+    assert pdf.content == again.content
+    good, bad, none = (tmp_path / f"{n}.pdf" for n in ("good", "bad", "none"))
+    good.write_bytes(pdf.content)
+    bad.write_bytes(pdf.content.replace(b"SolarRally", b"SolarRalli"))
+    none.write_bytes(b"%PDF-1.4 nothing")
+    exit_code, output, outcomes = await asyncio.to_thread(_cli, api, monkeypatch, good)
+    assert exit_code == 0, output
+    assert outcomes.count("proven") == 6
+    assert "All 61 readings" in output
+    exit_code, output, outcomes = await asyncio.to_thread(_cli, api, monkeypatch, bad)
+    assert (exit_code, outcomes.count("failed")) == (1, 1)
+    exit_code, output, _ = await asyncio.to_thread(_cli, api, monkeypatch, none)
+    assert exit_code == 2
+    assert "is not a bill" in output
+
+
+async def test_the_chart_stays_as_it_was(api: Api) -> None:
+    """What comes late, or is dropped, does not change the bytes of an issued bill."""
+    await _issued(api)
+    path = f"/bills/{NUMBER}?format=pdf"
+    before = (await api.request("driver", "GET", path)).content
+    await api.charge_on("1-1")
+    async with api.site.database.engine.begin() as connection:
+        await connection.exec_driver_sql("DELETE FROM frames")
+    assert (await api.request("driver", "GET", path)).content == before
