@@ -7,7 +7,7 @@ order. Numbers become whole thousandths (mV, mA, mW, mWh), so that sums are exac
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -37,10 +37,11 @@ _MAX_POWER_WITHOUT_SOURCE_W = 50
 
 _STATION = re.compile(r"[a-z0-9_-]{1,32}")
 _SESSION = re.compile(r"[A-Za-z0-9_-]{1,36}")
-_RFC3339 = re.compile(
-    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})",
-    re.ASCII,
+RFC3339 = (
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}"
+    r"(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
+_RFC3339 = re.compile(RFC3339)
 _SOURCES = {source.value: source for source in Source}
 _PILOTS = {pilot.value: pilot for pilot in Pilot}
 _ORDER = (
@@ -73,6 +74,11 @@ class _Problems:
     def check(self) -> None:
         if self._first:
             raise FrameRejected(_ORDER[self._rank], self._first)
+
+
+def first_reason(problems: Iterable[tuple[str, str]]) -> FrameRejected:
+    """Return the first of the contract's order among (reason, sentence); at least one is given."""
+    return FrameRejected(*min(problems, key=lambda problem: _RANK[problem[0]]))
 
 
 def parse_frame(
@@ -169,7 +175,7 @@ _SESSION_EVENTS = frozenset(EventType)
 
 
 def parse_object(payload: bytes) -> dict[str, Any]:
-    """Return the JSON object of a state, info or result message. Raises FrameRejected."""
+    """Return a message that is a JSON object. Raises FrameRejected."""
     return _object(_decode(payload, MAX_MESSAGE_BYTES))
 
 

@@ -20,6 +20,7 @@ from billing_service.domain.errors import (
 from billing_service.services.ingest import Batch, Ingest, Stored
 from scripts.rig.broker import Broker as Mosquitto
 from tests.adapters.mosquitto import billing_at, mosquitto, station_at
+from tests.contract.golden import golden_bytes
 from tests.services.site import Site, open_site
 
 pytestmark = pytest.mark.asyncio
@@ -197,30 +198,33 @@ async def test_garbage_is_counted_kept_and_harmless(tmp_path: Path) -> None:
 
 
 async def test_state_info_and_status_tell_of_the_station(tmp_path: Path) -> None:
-    """A station's own name, rating and status are taken from its messages."""
-    info = {"protocol": 1, "station": "garage", "name": "Garage", "phases": 3, "voltage_v": 230,
-            "max_current_a": 16}  # fmt: skip
+    """A station's own name, rating and status are taken from its messages, but not from unsound ones."""
+    info, state = golden_bytes("info", "full"), golden_bytes("state", "idle")
     async with mosquitto(tmp_path) as broker, open_site(tmp_path) as site:
         ingest = ingest_of(broker, site)
         async with running(ingest):
             await until(lambda: ingest.connected)
             await publish(
                 broker,
-                ("garage/info", json.dumps(info).encode()),
-                ("garage/state", b'{"mode":"auto"}'),
+                ("garage/info", info),
+                ("garage/state", state),
                 ("garage/status", b"online"),
+                ("garage/info", b"{}"),
+                ("garage/state", b'{"mode":"auto"}'),
+                ("carport/info", info),
                 ("garage/telemetry", frame(0)),
             )
             await until(lambda: ingest.frames == 1)
         async with site.database.read() as uow:
             station = await uow.stations.get("garage")
+            assert await uow.stations.get("carport") is None
         assert station is not None
         assert (station.name, station.max_power_w, station.online) == (
             "Garage",
-            11_040,
+            7_360,
             True,
         )
-        assert station.state == {"mode": "auto"}
+        assert (station.info, station.state) == (json.loads(info), json.loads(state))
 
 
 @asynccontextmanager

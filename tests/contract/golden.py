@@ -24,6 +24,11 @@ def invalid(kind: str) -> list[Case]:
     ]
 
 
+def golden_bytes(kind: str, name: str) -> bytes:
+    """Return the payload of one valid message."""
+    return (GOLDEN / kind / "valid" / f"{name}.json").read_bytes()
+
+
 def _files(kind: str, verdict: str) -> list[Path]:
     files = sorted((GOLDEN / kind / verdict).iterdir())
     assert files, f"no golden messages for {kind}/{verdict}"

@@ -1,6 +1,8 @@
 """The billing service's parser against the golden messages."""
 
+import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -9,12 +11,16 @@ from billing_service.adapters.wire import (
     parse_backlog,
     parse_event,
     parse_frame,
-    parse_object,
+)
+from billing_service.adapters.wire_notes import (
+    parse_info,
+    parse_result,
+    parse_state,
 )
 from billing_service.domain.errors import FrameRejected
 from billing_service.domain.frame import NO_BOOT, EventType, Frame, to_ms
 from billing_service.domain.period import Source
-from tests.contract.golden import invalid, valid
+from tests.contract.golden import golden_bytes, invalid, valid
 
 NOW_MS = to_ms(datetime(2026, 11, 23, 9, 31, tzinfo=UTC))
 
@@ -56,7 +62,7 @@ def test_the_smallest_frame_means_what_it_says() -> None:
 
 def test_a_frame_may_not_speak_for_another_station() -> None:
     """A frame whose station differs from its topic's is rejected."""
-    payload = valid_bytes("frame", "full")
+    payload = golden_bytes("frame", "full")
     assert frame(payload, "garage").station_id == "garage"
     with pytest.raises(FrameRejected) as rejected:
         frame(payload, "carport")
@@ -65,7 +71,7 @@ def test_a_frame_may_not_speak_for_another_station() -> None:
 
 def test_a_clock_that_runs_ahead_is_not_believed() -> None:
     """A timestamp more than five minutes ahead of the receiver is rejected."""
-    payload = valid_bytes("frame", "full")
+    payload = golden_bytes("frame", "full")
     early = NOW_MS - 6 * 60_000 - 1000
     with pytest.raises(FrameRejected) as rejected:
         parse_frame(payload, topic_station="garage", default_station="x", now_ms=early)
@@ -90,7 +96,7 @@ def test_invalid_backlogs_are_rejected(payload: bytes, reason: str) -> None:
 
 def test_a_bad_frame_does_not_take_its_neighbours_with_it() -> None:
     """In a backlog each frame is judged by itself."""
-    good = valid_bytes("frame", "full").decode()
+    good = golden_bytes("frame", "full").decode()
     payload = f'[{good},{{"V":1}},{good.replace("1841", "1842")}]'.encode()
     first, second, third = parse_backlog(payload, topic_station="garage", now_ms=NOW_MS)
     assert isinstance(first, Frame)
@@ -114,10 +120,55 @@ def test_invalid_events_are_rejected(payload: bytes, reason: str) -> None:
     assert rejected.value.reason == reason
 
 
-@pytest.mark.parametrize("payload", [*valid("state"), *valid("info"), *valid("result")])
-def test_state_info_and_result_are_objects(payload: bytes) -> None:
-    """The service keeps state, info and result as they come."""
-    assert parse_object(payload)
+def parse_note(kind: str, payload: bytes) -> dict[str, Any]:
+    """Parse what a station says of itself or answers."""
+    match kind:
+        case "info":
+            return parse_info(payload, topic_station="garage")
+        case "state":
+            return parse_state(payload)
+        case _:
+            return parse_result(payload)
+
+
+NOTES = ("info", "state", "result")
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [
+        pytest.param(kind, *case.values, id=f"{kind}-{case.id}")
+        for kind in NOTES
+        for case in valid(kind)
+    ],
+)
+def test_valid_notes_are_kept_as_they_come(kind: str, payload: bytes) -> None:
+    """Info, state and result lose nothing, not even fields that the contract does not know."""
+    assert parse_note(kind, payload) == json.loads(payload)
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "reason"),
+    [
+        pytest.param(kind, *case.values, id=f"{kind}-{case.id}")
+        for kind in NOTES
+        for case in invalid(kind)
+    ],
+)
+def test_invalid_notes_are_rejected_for_the_reason_named(
+    kind: str, payload: bytes, reason: str
+) -> None:
+    """An info, state or result that breaks the contract replaces nothing that was sound."""
+    with pytest.raises(FrameRejected) as rejected:
+        parse_note(kind, payload)
+    assert rejected.value.reason == reason
+
+
+def test_an_info_may_not_speak_for_another_station() -> None:
+    """An info whose station differs from its topic's is rejected."""
+    with pytest.raises(FrameRejected) as rejected:
+        parse_info(golden_bytes("info", "full"), topic_station="carport")
+    assert rejected.value.reason == "wrong_station"
 
 
 @pytest.mark.parametrize(
@@ -128,10 +179,3 @@ def test_state_info_and_result_are_objects(payload: bytes) -> None:
 def test_station_ids(text: str, *, allowed: bool) -> None:
     """Only what the contract allows can name a station."""
     assert is_station_id(text) is allowed
-
-
-def valid_bytes(kind: str, name: str) -> bytes:
-    """Return one golden message."""
-    payload = next(case.values[0] for case in valid(kind) if case.id == name)
-    assert isinstance(payload, bytes)
-    return payload

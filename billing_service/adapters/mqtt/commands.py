@@ -10,7 +10,7 @@ import structlog
 
 from billing_service.adapters.mqtt.client import Broker
 from billing_service.adapters.mqtt.ingest import RETRY_S
-from billing_service.adapters.wire import parse_object
+from billing_service.adapters.wire_notes import parse_result
 from billing_service.domain.errors import CommandRefused, FrameRejected, StationSilent
 from billing_service.services.ports import Clock
 
@@ -122,7 +122,7 @@ class MqttCommands:
 
     def _result(self, message: aiomqtt.Message) -> None:
         try:
-            result = parse_object(message.payload)
+            result = parse_result(message.payload)
         except FrameRejected as rejected:
             log.warning(
                 "result_rejected", topic=message.topic.value, reason=rejected.reason

@@ -14,8 +14,8 @@ from billing_service.adapters.wire import (
     parse_backlog,
     parse_event,
     parse_frame,
-    parse_object,
 )
+from billing_service.adapters.wire_notes import parse_info, parse_state
 from billing_service.domain.errors import FrameRejected, StoreUnavailable
 from billing_service.domain.frame import to_ms
 from billing_service.services.ingest import Batch, Ingest, News
@@ -204,7 +204,7 @@ class MqttIngest:
                 if event is not None:
                     batch.events.append(event)
             case _:
-                _note(batch.news.setdefault(station, News()), leaf, message.payload)
+                _note(batch, station, leaf, message.payload)
 
     def _frame(
         self, batch: Batch, message: aiomqtt.Message, station: str | None, now_ms: int
@@ -246,17 +246,19 @@ class MqttIngest:
         )
 
 
-def _note(news: News, leaf: str, payload: bytes) -> None:
-    """Take a station's info, state or status. Raises FrameRejected."""
+def _note(batch: Batch, station: str, leaf: str, payload: bytes) -> None:
+    """Take a station's info, state or status. Raises FrameRejected, and then notes nothing."""
+    news = batch.news.get(station, News())
     match leaf:
         case "info":
-            news.info = parse_object(payload)
+            news.info = parse_info(payload, topic_station=station)
         case "state":
-            news.state = parse_object(payload)
+            news.state = parse_state(payload)
         case _:
             if payload not in (b"online", b"offline"):
                 raise FrameRejected("bad_value", "status is neither online nor offline")
             news.online = payload == b"online"
+    batch.news[station] = news
 
 
 async def _until_available[T](attempt: Callable[[], Awaitable[T]]) -> T:
