@@ -30,6 +30,7 @@ from billing_service.api.deps import Services
 from billing_service.console import fail as _fail
 from billing_service.console import run as _run
 from billing_service.console import settings as _settings
+from billing_service.console import warn_of_unknown_settings
 from billing_service.logs import set_up_logs
 from billing_service.services.audit import Console
 from billing_service.services.issuing import EVERYTHING, Issuer
@@ -77,6 +78,7 @@ def serve(
         update={name: value for name, value in given.items() if value is not None}
     )
     set_up_logs(settings.log_level, json=settings.log_json)
+    warn_of_unknown_settings()
 
     async def started(services: Services) -> None:
         if not await services.users.any_admin():
@@ -113,6 +115,7 @@ def ingest(
     if not re.fullmatch("[A-Za-z0-9_-]{1,32}", name):
         _fail(2, "--name has 1 to 32 of A-Z, a-z, 0-9, _ and -")
     set_up_logs(settings.log_level, json=settings.log_json)
+    warn_of_unknown_settings()
 
     async def work() -> None:
         if not retire:

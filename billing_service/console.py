@@ -12,7 +12,12 @@ from billing_service.adapters.db.migrate import MigrationFailed
 from billing_service.adapters.keys import KeyUnusable
 from billing_service.adapters.mqtt.access import AccessFilesUnusable
 from billing_service.domain.errors import DomainError, InvalidInput, TariffInvalid
-from billing_service.settings import Settings, SettingsInvalid, load_settings
+from billing_service.settings import (
+    Settings,
+    SettingsInvalid,
+    load_settings,
+    unknown_settings,
+)
 
 
 def settings() -> Settings:
@@ -21,6 +26,13 @@ def settings() -> Settings:
         return load_settings()
     except SettingsInvalid as error:
         fail(2, *str(error).splitlines())
+
+
+def warn_of_unknown_settings() -> None:
+    """Name what is set and does nothing: most often it is misspelt."""
+    for name, meant in unknown_settings().items():
+        hint = f"; did you mean {meant}?" if meant else ""
+        typer.echo(f"warning: {name} is no setting{hint}", err=True)
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:

@@ -45,5 +45,5 @@ def set_up_logs(level: str, *, json: bool) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     # The service logs each request itself, with its id.
-    for noisy in ("uvicorn.access", "aiosqlite", "mqtt"):
+    for noisy in ("uvicorn.access", "aiosqlite", "mqtt", "alembic.runtime.migration"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

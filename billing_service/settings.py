@@ -1,5 +1,7 @@
 """Settings: from the environment (``SOLARRALLY_…``) and from a file ``.env``."""
 
+import difflib
+import os
 import re
 import socket
 from decimal import Decimal
@@ -8,6 +10,7 @@ from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
+from dotenv import dotenv_values
 from pydantic import (
     AfterValidator,
     Field,
@@ -242,3 +245,17 @@ def load_settings() -> Settings:
         raise SettingsInvalid("\n".join(lines)) from error
     except UnicodeDecodeError as error:
         raise SettingsInvalid(".env: is not UTF-8 text") from error
+
+
+def unknown_settings() -> dict[str, str | None]:
+    """Return names in the environment and `.env` that look like settings but are none.
+
+    Each with the setting that may have been meant, or None.
+    """
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    given = {name.upper() for name in {*os.environ, *dotenv_values(".env")}}
+    unknown = {name for name in given - known if name.startswith(PREFIX)}
+    return {
+        name: next(iter(difflib.get_close_matches(name, known, n=1)), None)
+        for name in sorted(unknown)
+    }

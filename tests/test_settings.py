@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from billing_service.settings import PREFIX, Settings, SettingsInvalid, load_settings
+from billing_service.settings import (
+    PREFIX,
+    Settings,
+    SettingsInvalid,
+    load_settings,
+    unknown_settings,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +95,19 @@ def test_the_broker_s_password_may_be_a_file(
     monkeypatch.setenv("SOLARRALLY_MQTT_PASSWORD", "other")
     with pytest.raises(SettingsInvalid, match="not both"):
         load_settings()
+
+
+def test_a_misspelt_setting_is_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In the environment or in the file, it is named, with what may have been meant."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text(f"{PREFIX}MQTT_PASWORD=x\n{PREFIX}PORT=8001\n")
+    monkeypatch.setenv(f"{PREFIX}QQQQQQ", "1")
+    assert unknown_settings() == {
+        f"{PREFIX}MQTT_PASWORD": f"{PREFIX}MQTT_PASSWORD",
+        f"{PREFIX}QQQQQQ": None,
+    }
 
 
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
