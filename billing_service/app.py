@@ -20,6 +20,8 @@ from billing_service.adapters.keys import KeyRing
 from billing_service.adapters.live import InProcessLiveBus
 from billing_service.adapters.mqtt import Broker, MqttCommands, MqttIngest
 from billing_service.adapters.ocpi import (
+    CdrExport,
+    Site,
     cdr_to_ocpi,
     session_from_ocpi,
     tariff_from_dict,
@@ -39,6 +41,7 @@ from billing_service.services.billing import Billing
 from billing_service.services.bills import Bills
 from billing_service.services.charging_tokens import ChargingTokens
 from billing_service.services.corrections import Corrections
+from billing_service.services.exports import Exports
 from billing_service.services.ingest import Ingest
 from billing_service.services.issuing import BillingSettings, Issuer
 from billing_service.services.metering import Metering, MeteringSettings
@@ -455,6 +458,8 @@ def wire(
         bills=Bills(write, read, clock, issuer, render),
         months=Months(write, read, issuer),
         verifying=Verifying(read, render),
+        exports=Exports(read),
+        export_cdr=CdrExport(site_of(settings)),
         corrections=Corrections(
             write,
             read,
@@ -510,6 +515,20 @@ def metering_settings(settings: Settings) -> MeteringSettings:
         max_gap=timedelta(seconds=settings.max_gap_s),
         idle=timedelta(seconds=settings.idle_time_s),
         tolerance=settings.tolerance,
+    )
+
+
+def site_of(settings: Settings) -> Site:
+    """Return who operates the stations and where, as OCPI wants to know."""
+    return Site(
+        country_code=settings.ocpi_country_code,
+        party_id=settings.ocpi_party_id,
+        address=settings.site_address,
+        postal_code=settings.site_postal_code,
+        city=settings.site_city,
+        country=settings.site_country,
+        latitude=settings.site_latitude,
+        longitude=settings.site_longitude,
     )
 
 

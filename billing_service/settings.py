@@ -123,6 +123,14 @@ class Settings(BaseSettings):
     payment_days: Annotated[int, Field(ge=0, le=365)] | None = None
     payment_info: str = ""
     co2_g_per_kwh: Annotated[Decimal, Field(ge=0, le=2000)] = Decimal(240)
+    ocpi_country_code: Annotated[str, Field(pattern="^[A-Z]{2}$")] = "XX"
+    ocpi_party_id: Annotated[str, Field(pattern="^[A-Z0-9]{3}$")] = "SRY"
+    site_address: Annotated[str, Field(max_length=45)] = ""
+    site_postal_code: Annotated[str, Field(max_length=10)] = ""
+    site_city: Annotated[str, Field(max_length=45)] = ""
+    site_country: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "XXX"
+    site_latitude: Annotated[Decimal, Field(ge=-90, le=90)] = Decimal(0)
+    site_longitude: Annotated[Decimal, Field(ge=-180, le=180)] = Decimal(0)
     public_url: Annotated[str, AfterValidator(_public_url)] = ""
 
     timescaledb: bool = True

@@ -21,6 +21,7 @@ from billing_service.services.billing import Billing
 from billing_service.services.bills import Bills
 from billing_service.services.charging_tokens import ChargingTokens
 from billing_service.services.corrections import Corrections
+from billing_service.services.exports import BilledCdr, Exports
 from billing_service.services.months import Months
 from billing_service.services.ports import Clock, LiveBus, OpenReadUnitOfWork
 from billing_service.services.service_tokens import SCOPES, ServiceTokens
@@ -58,11 +59,13 @@ class Services:
     months: Months
     corrections: Corrections
     verifying: Verifying
+    exports: Exports
     bus: LiveBus
     open_read: OpenReadUnitOfWork
     clock: Clock
     read_tariff: Callable[[object], Tariff]
     write_tariff: Callable[[Tariff], dict[str, Any]]
+    export_cdr: Callable[[BilledCdr], dict[str, Any]]
     read_session: Callable[[object], UsedSession]
     write_cdr: Callable[[Cdr], dict[str, Any]]
     checks: dict[str, Callable[[], Awaitable[str | None]]]

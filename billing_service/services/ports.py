@@ -407,6 +407,17 @@ class Sessions(Protocol):
     async def page(self, query: SessionQuery, viewer: Viewer) -> Page[Session]:
         """Return one page, newest first."""
 
+    async def stretch(
+        self,
+        viewer: Viewer,
+        *,
+        started_from: datetime | None,
+        started_to: datetime | None,
+        after: tuple[datetime, str] | None,
+        limit: int,
+    ) -> list[Session]:
+        """Return the next of the viewer's sessions after (started_at, id), oldest first."""
+
     async def unbilled(
         self, started_from: datetime, started_to: datetime, *, user_id: str | None
     ) -> list[Session]:
@@ -543,6 +554,17 @@ class Bills(Protocol):
 
     async def page(self, query: BillQuery, viewer: Viewer) -> Page[BillRecord]:
         """Return one page, newest first."""
+
+    async def stretch(
+        self,
+        viewer: Viewer,
+        *,
+        issued_from: date | None,
+        issued_to: date | None,
+        after: tuple[date, str] | None,
+        limit: int,
+    ) -> list[BillRecord]:
+        """Return the next of the viewer's bills after (issued_on, number), oldest first."""
 
     async def cdrs(self, number: str) -> dict[str, Cdr]:
         """Return the CDRs a bill rests on, by session id."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,10 @@ from sqlalchemy.exc import IntegrityError
 from billing_service.adapters.db import Database
 from billing_service.domain.bill import Bill, BillKind, BillStatus
 from billing_service.domain.billing import credit_note
+from billing_service.domain.correction import Correction, CorrectionStatus
 from billing_service.domain.errors import Conflict, NotFound, SessionBilled
+from billing_service.domain.frame import to_ms
+from billing_service.domain.proof import FIRST_LINK, BillEvidence, Proof
 from billing_service.services.ports import BillQuery
 from tests.adapters.database import (
     ADMIN,
@@ -210,3 +213,99 @@ async def test_states_cannot_be_changed(
     async with database.engine.connect() as connection:
         with pytest.raises(IntegrityError, match="never changes"):
             await connection.execute(text(statement.format(table=table)))
+
+
+async def test_lists_are_read_in_stretches(database: Database) -> None:
+    """Each session and bill once, in order, and only the viewer's."""
+    numbers = [
+        await _issued(database, f"s-{n}", day=TODAY - timedelta(days=n % 2))
+        for n in range(1, 5)
+    ]
+    ids: list[str] = []
+    found: list[str] = []
+    async with database.read() as read:
+        at: tuple[datetime, str] | None = None
+        while part := await read.sessions.stretch(
+            DRIVER, started_from=None, started_to=None, after=at, limit=2
+        ):
+            ids += [each.id for each in part]
+            at = part[-1].started_at, part[-1].id
+        day: tuple[date, str] | None = None
+        while some := await read.bills.stretch(
+            DRIVER, issued_from=None, issued_to=TODAY, after=day, limit=3
+        ):
+            found += [each.bill.number for each in some]
+            day = some[-1].bill.issued_on, some[-1].bill.number
+        assert not await read.bills.stretch(
+            OTHER, issued_from=None, issued_to=None, after=None, limit=9
+        )
+    assert ids == [f"s-{n}" for n in range(1, 6)]
+    assert found == [numbers[0], numbers[2], numbers[1], numbers[3]]
+
+
+async def test_evidence_is_chained_and_cannot_be_changed(database: Database) -> None:
+    """Each link follows from the one before, also of two processes; triggers refuse a change."""
+    numbers = [await _issued(database, f"s-{n}") for n in range(1, 4)]
+    other = Database(str(database.url), lambda: NOW)
+
+    async def prove(of: Database, number: str) -> Proof:
+        async with of.write() as uow:
+            place = await uow.proofs.next()
+            proof = await uow.proofs.add(place, BillEvidence(bill=bill(number)))
+            await uow.commit()
+        return proof
+
+    made = await asyncio.gather(
+        *(
+            prove(of, each)
+            for of, each in zip((database, other, database), numbers, strict=True)
+        )
+    )
+    await other.dispose()
+    previous = FIRST_LINK
+    for proof in sorted(made, key=lambda each: each.ordinal):
+        assert proof.holds
+        assert proof.previous == previous
+        previous = proof.link
+    async with database.read() as read:
+        stored = await read.proofs.by_hash(made[0].sha256)
+        assert stored == made[0]
+        assert (await read.bills.get(numbers[0], ADMIN)).sha256 == made[0].sha256
+        assert await read.proofs.evidence(numbers[0]) == BillEvidence(
+            bill=bill(numbers[0])
+        )
+    async with database.engine.connect() as connection:
+        with pytest.raises(IntegrityError, match="never changes"):
+            await connection.execute(text("UPDATE bill_evidence SET link = 'x'"))
+
+
+async def test_a_session_has_one_open_correction(database: Database) -> None:
+    """The database refuses a second; a closed one makes room; closing twice is told."""
+    number = await _issued(database, "s-1")
+
+    def correction(correction_id: str) -> Correction:
+        return Correction(
+            id=correction_id,
+            session_id="s-1",
+            bill_number=number,
+            opened_at=NOW,
+            late_from=NOW,
+            late_to=NOW,
+        )
+
+    async with database.write() as uow:
+        await uow.corrections.open(correction("a"))
+        await uow.corrections.widen("s-1", (to_ms(NOW) - 1000, to_ms(NOW) + 1000))
+        await uow.commit()
+    async with database.write() as uow:
+        with pytest.raises(IntegrityError):
+            await uow.corrections.open(correction("b"))
+    async with database.write() as uow:
+        dismissed = CorrectionStatus.DISMISSED
+        assert await uow.corrections.close("a", dismissed, at=NOW, by="admin")
+        assert not await uow.corrections.close("a", dismissed, at=NOW, by="admin")
+        await uow.corrections.open(correction("b"))
+        page = await uow.corrections.page(CorrectionStatus.OPEN, limit=9, offset=0)
+        assert [each.id for each in page.items] == ["b"]
+        closed = await uow.corrections.get("a")
+        assert (closed.late_to - closed.late_from).total_seconds() == 2

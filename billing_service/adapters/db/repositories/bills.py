@@ -5,7 +5,17 @@ from datetime import date
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Row, Select, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    func,
+    insert,
+    literal,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -156,6 +166,28 @@ class BillRepository(Repository):
             .offset(query.offset)
         )
         return Page(tuple(_record(row) for row in result), total or 0)
+
+    async def stretch(
+        self,
+        viewer: Viewer,
+        *,
+        issued_from: date | None,
+        issued_to: date | None,
+        after: tuple[date, str] | None,
+        limit: int,
+    ) -> list[BillRecord]:
+        """Return the next of the viewer's bills after (issued_on, number), oldest first."""
+        query = BillQuery(issued_from=issued_from, issued_to=issued_to)
+        found = _visible(_records(), viewer).where(*_filters(query))
+        if after is not None:
+            found = found.where(
+                tuple_(bills.c.issued_on, bills.c.number)
+                > tuple_(literal(after[0], bills.c.issued_on.type), literal(after[1]))
+            )
+        result = await self._connection.execute(
+            found.order_by(bills.c.issued_on, bills.c.number).limit(limit)
+        )
+        return [_record(row) for row in result]
 
     async def cdrs(self, number: str) -> dict[str, Cdr]:
         """Return the CDRs a bill rests on, by session id."""

@@ -11,8 +11,10 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    literal,
     or_,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy.exc import IntegrityError
@@ -94,6 +96,27 @@ class SessionRepository(Repository):
                 sessions.c.ended_at >= from_ms(from_ms_),
             )
         )
+
+    async def stretch(
+        self,
+        viewer: Viewer,
+        *,
+        started_from: datetime | None,
+        started_to: datetime | None,
+        after: tuple[datetime, str] | None,
+        limit: int,
+    ) -> list[Session]:
+        """Return the next of the viewer's sessions after (started_at, id), oldest first."""
+        query = SessionQuery(started_from=started_from, started_to=started_to)
+        found = _visible(select(sessions), viewer).where(*_filters(query))
+        if after is not None:
+            found = found.where(
+                tuple_(sessions.c.started_at, sessions.c.id)
+                > tuple_(
+                    literal(after[0], sessions.c.started_at.type), literal(after[1])
+                )
+            )
+        return await self._several(found.limit(limit))
 
     async def unbilled(
         self, started_from: datetime, started_to: datetime, *, user_id: str | None
