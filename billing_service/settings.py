@@ -260,10 +260,13 @@ def unknown_settings() -> dict[str, str | None]:
 
     Each with the setting that may have been meant, or None.
     """
-    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    known = {name.upper() for name in Settings.model_fields}
     given = {name.upper() for name in {*os.environ, *dotenv_values(".env")}}
-    unknown = {name for name in given - known if name.startswith(PREFIX)}
-    return {
-        name: next(iter(difflib.get_close_matches(name, known, n=1)), None)
-        for name in sorted(unknown)
-    }
+    unknown: dict[str, str | None] = {}
+    for name in sorted(given):
+        bare = name.removeprefix(PREFIX)
+        if bare in {name, *known}:
+            continue
+        close = difflib.get_close_matches(bare, known, n=1)
+        unknown[name] = f"{PREFIX}{close[0]}" if close else None
+    return unknown
