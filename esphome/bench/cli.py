@@ -3,13 +3,16 @@
 import argparse
 import asyncio
 import contextlib
+import os
 import signal
 import sys
+from datetime import datetime
 from pathlib import Path
 
 from bench import twin
-from bench.bench import Bench
-from bench.scenarios import SCENARIOS
+from bench.bench import STEP_S, Bench
+from bench.scenarios import SCENARIOS, visit
+from bench.virtual_time import VirtualTime
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -40,7 +43,28 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         default=twin.ROOT / ".cache" / "twin-home",
         help="its flash and its card",
     )
+    parser.add_argument(
+        "--username",
+        help="at the broker; the password is in SOLARRALLY_MQTT_PASSWORD",
+    )
+    past = parser.add_argument_group(
+        "a session in the past", "faster than real time, until it has caught up"
+    )
+    past.add_argument(
+        "--start", type=moment, help="when the twin was switched on: a time with offset"
+    )
+    past.add_argument("--speed", type=float, default=20.0, help="up to 40")
+    past.add_argument("--plug-in-after", type=float, default=5.0, metavar="SECONDS")
+    past.add_argument(
+        "--session-length",
+        type=float,
+        metavar="SECONDS",
+        help="one car that leaves after this, in place of a scenario",
+    )
+    parser.add_argument("--build", action="store_true", help="build it and end")
     options = parser.parse_args(arguments)
+    if not 1 <= options.speed <= 40:
+        parser.error(f"--speed {options.speed:g} is not between 1 and 40")
     host, _, port = options.broker.rpartition(":")
     if (
         host not in ("127.0.0.1", "localhost")
@@ -52,6 +76,17 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         )
     options.port = int(port)
     return options
+
+
+def moment(text: str) -> datetime:
+    """Read a time with its offset from the command line."""
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time") from None
+    if value.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text} has no offset from UTC")
+    return value
 
 
 def say(text: str) -> None:
@@ -77,21 +112,45 @@ async def watch(bench: Bench) -> None:
         )
 
 
+async def story(options: argparse.Namespace, bench: Bench) -> None:
+    """Play what was asked for: a scenario, or the visit of one car."""
+    if options.session_length is None:
+        await SCENARIOS[options.scenario](bench)
+    else:
+        await visit(bench, options.plug_in_after, options.session_length)
+
+
 async def run(options: argparse.Namespace) -> int:
     """Run until Ctrl-C, or until the twin ends by itself."""
     say("building the twin")
     program = await asyncio.to_thread(twin.build)
+    if options.build:
+        return 0
     card = options.home / "card"
     card.mkdir(parents=True, exist_ok=True)
     ended = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, ended.set)
-    async with Bench() as bench:
+    time = None
+    if options.start is not None:
+        time = VirtualTime(options.home / "time", options.start, options.speed)
+    async with Bench(
+        virtual_time=time, step_s=STEP_S if time is None else 2 * STEP_S
+    ) as bench:
+        login = {}
+        if options.username is not None:
+            login = {
+                "SOLARRALLY_BROKER_USERNAME": options.username,
+                "SOLARRALLY_BROKER_PASSWORD": os.environ.get(
+                    "SOLARRALLY_MQTT_PASSWORD", ""
+                ),
+            }
         station = twin.Twin(
             program,
             options.home,
             {
                 **bench.environment,
+                **login,
                 "SOLARRALLY_BROKER_PORT": str(options.port),
                 "SOLARRALLY_MODE": options.mode,
                 "SOLARRALLY_STATION": options.station,
@@ -104,13 +163,14 @@ async def run(options: argparse.Namespace) -> int:
                 f"native API on 127.0.0.1:{station.api_port}, log in {options.home / 'twin.log'}; Ctrl-C ends it"
             )
             tasks = [
-                asyncio.create_task(SCENARIOS[options.scenario](bench)),
+                asyncio.create_task(story(options, bench)),
                 asyncio.create_task(watch(bench)),
                 asyncio.create_task(ended.wait()),
                 asyncio.create_task(station.process.wait()),
             ]
+            catching_up = [] if time is None else [asyncio.create_task(time.keep_up())]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
+            for task in [*tasks, *catching_up]:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task

@@ -12,56 +12,71 @@ type Scenario = Callable[[Bench], Coroutine[Any, Any, None]]
 
 async def sunny(bench: Bench) -> None:
     """Sun all day; a car comes after five seconds and stays."""
-    await asyncio.sleep(5)
+    await bench.pass_time(5)
     bench.car.plugged = True
     await asyncio.Event().wait()
 
 
 async def pv_drop(bench: Bench) -> None:
     """The sun fails for a minute, comes back, and the car leaves after five minutes."""
-    await asyncio.sleep(5)
+    await bench.pass_time(5)
     bench.car.plugged = True
-    await asyncio.sleep(60)
+    await bench.pass_time(60)
     bench.sun_w = 300.0
     bench.solar_voltage_v = 195.0
-    await asyncio.sleep(60)
+    await bench.pass_time(60)
     bench.sun_w = 7000.0
     bench.solar_voltage_v = 230.0
-    await asyncio.sleep(180)
+    await bench.pass_time(180)
     bench.car.plugged = False
     await asyncio.Event().wait()
 
 
 async def collapse(bench: Bench) -> None:
     """The inverter trips under load, again and again."""
-    await asyncio.sleep(5)
+    await bench.pass_time(5)
     bench.car.plugged = True
     while True:
-        await asyncio.sleep(40)
+        await bench.pass_time(40)
         bench.solar_voltage_v = 0.0
-        await asyncio.sleep(20)
+        await bench.pass_time(20)
         bench.solar_voltage_v = 230.0
 
 
 async def flapping(bench: Bench) -> None:
     """Clouds that come and go every twenty seconds; the station should not follow each of them."""
-    await asyncio.sleep(5)
+    await bench.pass_time(5)
     bench.car.plugged = True
     second = 0
     while True:
         bench.sun_w = 4000.0 + 3900.0 * math.sin(second * math.tau / 20)
         bench.solar_voltage_v = 230.0 if bench.sun_w > 1000 else 200.0
-        await asyncio.sleep(1)
+        await bench.pass_time(1)
         second += 1
 
 
 async def weld(bench: Bench) -> None:
     """The solar contactor welds after a minute of charging."""
-    await asyncio.sleep(5)
+    await bench.pass_time(5)
     bench.car.plugged = True
-    await asyncio.sleep(60)
+    await bench.pass_time(60)
     bench.contactors["solar"].welded = True
     bench.solar_voltage_v = 195.0
+    await asyncio.Event().wait()
+
+
+async def visit(bench: Bench, plug_in_after_s: float, session_s: float) -> None:
+    """One car that comes, charges through a cloud in the middle, and leaves."""
+    await bench.pass_time(plug_in_after_s)
+    bench.car.plugged = True
+    await bench.pass_time(session_s * 0.4)
+    bench.sun_w = 300.0
+    bench.solar_voltage_v = 195.0
+    await bench.pass_time(session_s * 0.2)
+    bench.sun_w = 7000.0
+    bench.solar_voltage_v = 230.0
+    await bench.pass_time(session_s * 0.4)
+    bench.car.plugged = False
     await asyncio.Event().wait()
 
 

@@ -26,7 +26,7 @@ class VirtualTime:
 
     def __init__(self, path: Path, wall: datetime, speed: float = 40.0) -> None:
         self.path = path
-        self.speed = speed
+        self._speed = speed
         path.write_bytes(bytes(ctypes.sizeof(_Shared)))
         with path.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), ctypes.sizeof(_Shared))
@@ -35,13 +35,36 @@ class VirtualTime:
         self._shared.wall_offset_ns = (
             round(wall.timestamp() * 1e9) - self._shared.now_ns
         )
-        self._real_s = time.monotonic()
-        self._paced_s = self.now_s
+        self._begin_pace()
+
+    def _begin_pace(self) -> None:
+        self._real_s, self._paced_s = time.monotonic(), self.now_s
+
+    @property
+    def speed(self) -> float:
+        """How much faster than real time it may run; what was before a change of it does not count."""
+        return self._speed
+
+    @speed.setter
+    def speed(self, speed: float) -> None:
+        self._speed = speed
+        self._begin_pace()
 
     @property
     def now_s(self) -> float:
         """Seconds of the twin's monotonic clock."""
         return float(self._shared.now_ns) / 1e9
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds since 1970 as the twin's set clock says them."""
+        return float(self._shared.now_ns + self._shared.wall_offset_ns) / 1e9
+
+    async def keep_up(self) -> None:
+        """When this time has caught up with the real one, go on with it."""
+        while self.wall_s < time.time():  # noqa: ASYNC110  it is the other clock that goes on
+            await asyncio.sleep(0.1)
+        self.speed = 1.0
 
     async def step(self, by_s: float, connected: Callable[[], bool]) -> None:
         """Move on by ``by_s`` seconds and wait until the twin, while it is ``connected``, has done what it has to do."""
@@ -50,17 +73,17 @@ class VirtualTime:
             # Nobody follows; a twin that starts finds a time that runs as always.
             self._shared.asleep_until_ns = 0
             await asyncio.sleep(by_s)
-            self._real_s, self._paced_s = time.monotonic(), self.now_s
+            self._begin_pace()
             return
         await asyncio.sleep(0)
         # Another process changes it; there is no event to wait for.
         while connected() and self._shared.asleep_until_ns <= self._shared.now_ns:  # noqa: ASYNC110
             await asyncio.sleep(0)
-        ahead_s = (self.now_s - self._paced_s) / self.speed - (
+        ahead_s = (self.now_s - self._paced_s) / self._speed - (
             time.monotonic() - self._real_s
         )
         if ahead_s > 0.01:
             await asyncio.sleep(ahead_s)
         elif ahead_s < -1.0:
             # What was lost to a busy machine is not made up for.
-            self._real_s, self._paced_s = time.monotonic(), self.now_s
+            self._begin_pace()

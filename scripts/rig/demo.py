@@ -26,6 +26,7 @@ class Pace:
     speed: float
     rate_hz: float
     tell_every_s: float
+    twin: bool = False
 
     @property
     def place(self) -> Place:
@@ -41,6 +42,8 @@ class Pace:
 # A station sends a frame each second; one in ten of them tells the same story in less time.
 AT_ONCE = Pace(timedelta(hours=4), speed=600, rate_hz=0.1, tell_every_s=5)
 WATCHED = Pace(timedelta(hours=4), speed=60, rate_hz=0.2, tell_every_s=30)
+# The firmware itself steps fifty times a second, so it cannot run as fast as the simulator.
+TWIN = Pace(timedelta(minutes=20), speed=20, rate_hz=1, tell_every_s=10, twin=True)
 # What the session may take longer than planned, on a busy machine.
 _SLACK_S = 90.0
 
@@ -58,6 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="run one charging session at high speed, from plug-in to the issued bill, and end",
     )
     parser.add_argument(
+        "--twin",
+        action="store_true",
+        help="run the station's own firmware on a bench in place of the simulator",
+    )
+    parser.add_argument(
         "--out",
         type=Path,
         default=DEFAULT_OUT,
@@ -65,10 +73,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="where the results and, in site/, the programs' files and logs go (.demo)",
     )
     options = parser.parse_args(arguments)
-    return asyncio.run(_guarded(options.out.absolute(), once=options.once))
+    return asyncio.run(
+        _guarded(options.out.absolute(), once=options.once, twin=options.twin)
+    )
 
 
-async def _guarded(out: Path, *, once: bool) -> int:
+async def _guarded(out: Path, *, once: bool, twin: bool) -> int:
     """Run until the end or a signal, and end all programs in either case."""
     task = asyncio.current_task()
     assert task is not None
@@ -86,7 +96,10 @@ async def _guarded(out: Path, *, once: bool) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, on_signal)
     try:
-        await (_once(out) if once else _interactive(out))
+        if once:
+            await _once(out, TWIN if twin else AT_ONCE)
+        else:
+            await _interactive(out, TWIN if twin else WATCHED)
     except asyncio.CancelledError:
         if not stopped:
             raise
@@ -104,17 +117,17 @@ def _site(out: Path, pace: Pace) -> Site:
     return Site(out / "site", out / "frames.jsonl", pace.place, _say)
 
 
-async def _once(out: Path) -> None:
-    async with _site(out, AT_ONCE) as site:
-        results = await _charge(site, out, AT_ONCE)
+async def _once(out: Path, pace: Pace) -> None:
+    async with _site(out, pace) as site:
+        results = await _charge(site, out, pace)
         _say(f"\n{results}\n")
         site.progress("Ending …")
     _say(f"Done. The results are in {out}")
 
 
-async def _interactive(out: Path) -> None:
-    async with _site(out, WATCHED) as site:
-        results = await _charge(site, out, WATCHED, directions=True)
+async def _interactive(out: Path, pace: Pace) -> None:
+    async with _site(out, pace) as site:
+        results = await _charge(site, out, pace, directions=True)
         _say(f"\n{results}\n\nThe bill as a document: {out / 'bill.pdf'}")
         _say("Everything goes on until Ctrl-C.")
         await site.watch()
@@ -124,7 +137,10 @@ async def _charge(
     site: Site, out: Path, pace: Pace, *, directions: bool = False
 ) -> Results:
     """Have one session charged and billed."""
-    await site.charge(session=pace.session, speed=pace.speed, rate_hz=pace.rate_hz)
+    if pace.twin:
+        await site.charge_twin(session=pace.session, speed=pace.speed)
+    else:
+        await site.charge(session=pace.session, speed=pace.speed, rate_hz=pace.rate_hz)
     if directions:
         _say(await _directions(site, pace))
     return await bill_the_session(

@@ -16,7 +16,7 @@ from scripts.rig.place import Place
 from scripts.rig.ports import Ports
 from scripts.rig.process import Program, RigError
 from scripts.rig.recorder import Recorder
-from scripts.rig.station import SimulatedStation
+from scripts.rig.station import SimulatedStation, TwinStation
 
 PREFIX = "ev"
 # The station waits so long, in real seconds, before its first vehicle comes: Home Assistant
@@ -62,7 +62,7 @@ class Site:
             place,
         )
         self.recorder = Recorder(self.broker, frames)
-        self.station: SimulatedStation | None = None
+        self.station: SimulatedStation | TwinStation | None = None
 
     async def __aenter__(self) -> Self:
         try:
@@ -131,6 +131,24 @@ class Site:
             plug_in_after=plug_in_after,
             session=session,
             rate_hz=rate_hz,
+        )
+        await self.station.start()
+        await self.homeassistant.add_discovered()
+        self.progress("Home Assistant has discovered the station and added it")
+
+    async def charge_twin(self, *, session: timedelta, speed: float) -> None:
+        """As ``charge``, with the station's own firmware: the twin, a frame each second."""
+        self.progress("The firmware is being built …")
+        await TwinStation.build(self.folder / "logs" / "twin-build.log")
+        plug_in_after = timedelta(seconds=_DISCOVERY_S * speed)
+        self.station = TwinStation(
+            self.folder / "station",
+            self.folder / "logs" / "station.log",
+            self.broker,
+            start=datetime.now(UTC) - plug_in_after - session - _TAIL,
+            speed=speed,
+            plug_in_after=plug_in_after,
+            session=session,
         )
         await self.station.start()
         await self.homeassistant.add_discovered()
