@@ -16,6 +16,7 @@ from billing_service.adapters.db import Database, migrate
 from billing_service.adapters.db.leases import StationLeases
 from billing_service.adapters.db.live import PostgresLiveBus
 from billing_service.adapters.db.migrate import current, head
+from billing_service.adapters.esp_image import read_image
 from billing_service.adapters.keys import KeyRing
 from billing_service.adapters.live import InProcessLiveBus
 from billing_service.adapters.mqtt import Broker, MqttCommands, MqttIngest
@@ -58,6 +59,7 @@ from billing_service.services.sessions import Sessions
 from billing_service.services.stations import Stations
 from billing_service.services.tariff_assignments import TariffAssignments
 from billing_service.services.tariffs import Tariffs
+from billing_service.services.updates import Updates
 from billing_service.services.uploads import LogUploads
 from billing_service.services.users import Users
 from billing_service.services.verifying import Verifying
@@ -68,6 +70,8 @@ IDLE_CHECK_S = 5.0
 
 MAINTENANCE_EVERY_S = 300.0
 """How often frames are summed up and old ones dropped."""
+
+UPDATES_EVERY_S = 30.0
 
 RESTART_AFTER_S = 2.0
 SHUTDOWN_WITHIN_S = 10
@@ -215,6 +219,8 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Services]:
             checks=checks,
             stored=bus.stored,
         )
+        commands.outcome = services.updates.outcome
+        parts.append(("updates", lambda: _settle_updates(services.updates)))
         for name, run in parts:
             stack.push_async_callback(_stop, asyncio.create_task(_kept_up(name, run)))
         yield services
@@ -403,6 +409,17 @@ def maintenance(settings: Settings, database: Database, clock: Clock) -> Mainten
     )
 
 
+async def _settle_updates(updates: Updates) -> None:
+    """Look now and then for updates whose outcome was not heard, until cancelled."""
+    while True:
+        try:
+            if ended := await updates.settle():
+                log.info("updates_settled", updates=ended)
+        except StoreUnavailable as error:
+            log.warning("updates_wait", error=error.message)
+        await asyncio.sleep(UPDATES_EVERY_S)
+
+
 async def _maintain(work: Maintenance) -> None:
     """Run now and then until cancelled. What was not finished is taken up by the next run."""
     while True:
@@ -445,6 +462,8 @@ def wire(
             write, read, clock, time_zone=settings.time_zone, stored=stored
         ),
         charging_tokens=ChargingTokens(write, read, clock),
+        updates=Updates(write, read, clock, commands, read_image),
+        public_url=settings.public_url or None,
         uploads=uploads(settings, clock, database, stored=stored),
         tariffs=Tariffs(
             write,

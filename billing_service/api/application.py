@@ -15,6 +15,7 @@ from billing_service.api.routes import (
     charging_tokens,
     corrections,
     exports,
+    firmware,
     health,
     live,
     logs,
@@ -38,6 +39,7 @@ ROUTERS = tuple(
         stations,
         logs,
         charging_tokens,
+        firmware,
         tariffs,
         tariff_assignments,
         sessions,
@@ -84,7 +86,7 @@ def create_api() -> FastAPI:
     errors.install(app)
     _describe_problems(app)
     # The last one added is the first to see a request.
-    app.add_middleware(BodyLimit, streamed=(logs.STREAMED,))
+    app.add_middleware(BodyLimit, streamed=(logs.STREAMED, firmware.STREAMED))
     app.add_middleware(RequestContext)
     return app
 

@@ -29,6 +29,7 @@ from billing_service.services.sessions import Sessions
 from billing_service.services.stations import Stations
 from billing_service.services.tariff_assignments import TariffAssignments
 from billing_service.services.tariffs import Tariffs
+from billing_service.services.updates import Updates
 from billing_service.services.uploads import LogUploads
 from billing_service.services.users import Users
 from billing_service.services.verifying import Verifying
@@ -50,6 +51,7 @@ class Services:
     stations: Stations
     uploads: LogUploads
     charging_tokens: ChargingTokens
+    updates: Updates
     tariffs: Tariffs
     tariff_assignments: TariffAssignments
     audit: AuditLog
@@ -70,6 +72,7 @@ class Services:
     write_cdr: Callable[[Cdr], dict[str, Any]]
     checks: dict[str, Callable[[], Awaitable[str | None]]]
     allowed_origins: tuple[str, ...] = ()
+    public_url: str | None = None
 
 
 def get_services(connection: HTTPConnection) -> Services:

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 
 from billing_service.api.schemas import In, Line, Out, TariffRef
 from billing_service.domain.tariff import Tariff
-from billing_service.services.ports import Station, TokenType
+from billing_service.services.ports import Station, TokenType, UpdateStatus
 
 
 class StationOut(Out):
@@ -117,6 +117,43 @@ class TokenOut(Out):
     visual_number: str
     valid: bool
     last_updated: datetime
+
+
+class FirmwareOut(Out):
+    """An ESP32 application image, as it describes itself. ``size`` in bytes."""
+
+    sha256: str
+    version: str
+    project: str
+    chip: str
+    size: int
+    uploaded_at: datetime
+
+
+class UpdateIn(In):
+    """Which image to install."""
+
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class UpdateOut(Out):
+    """An image on its way to a station.
+
+    ``SENT`` until it answers, ``ACCEPTED`` until its outcome: ``INSTALLED`` or ``FAILED``.
+    ``REFUSED`` carries the station's ``error``; ``NO_ANSWER`` becomes ``INSTALLED`` should the
+    station come back with the version.
+    """
+
+    id: str
+    station_id: str
+    sha256: str
+    version: str
+    status: UpdateStatus
+    requested_at: datetime
+    downloaded_at: datetime | None
+    finished_at: datetime | None
+    error: str | None
+    message: str
 
 
 class RangeOut(Out):

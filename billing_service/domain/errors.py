@@ -16,6 +16,7 @@
     │   ├── SessionOpen      a session that is under way cannot be billed or deleted
     │   ├── StationInUse     another user charges there
     │   ├── StationPending   an admin has not accepted the station yet
+    │   ├── UpdateRunning    the station's firmware is being updated already
     │   ├── NoDriver         a session without a driver cannot be billed
     │   ├── LastAdmin        without this one nobody could administer
     │   └── CommandRefused   a station refused a command
@@ -157,6 +158,12 @@ class StationPending(Conflict):
     """The station was heard, and no admin has accepted it yet."""
 
     code = "station_pending"
+
+
+class UpdateRunning(Conflict):
+    """The station's firmware is being updated already."""
+
+    code = "update_running"
 
 
 class NoDriver(Conflict):

@@ -62,11 +62,20 @@ class Commands:
     """Stations: they obey, unless ``error`` is set."""
 
     sent: list[tuple[str, str]] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
     error: Exception | None = None
 
-    async def send(self, station_id: str, command: str, value: object = None) -> None:
+    async def send(
+        self,
+        station_id: str,
+        command: str,
+        value: object = None,
+        *,
+        command_id: str | None = None,
+    ) -> None:
         """Note the command."""
         self.sent.append((station_id, command))
+        self.values.append(value)
         if self.error is not None:
             raise self.error
 

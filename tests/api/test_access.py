@@ -1,5 +1,6 @@
 """Who may do what: every route, from the application's own list of routes."""
 
+import hashlib
 import re
 from collections.abc import Iterator
 
@@ -11,13 +12,19 @@ from billing_service.api.application import ROUTERS, create_api
 from billing_service.domain.correction import Correction
 from billing_service.domain.tariff_choice import Assignment
 from tests.api.harness import PASSWORD, Api, code, problem, tariff_json
+from tests.esp_images import esp_image
 from tests.services.site import T0
+
+IMAGE = esp_image()
+IMAGE_SHA256 = hashlib.sha256(IMAGE).hexdigest()
 
 OPEN = {
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("POST", "/auth/token"),
     ("GET", "/verify/{sha256}"),
+    # By the ticket of an update: tests/api/test_firmware.py.
+    ("GET", "/firmware/{sha256}/image"),
 }
 
 ADMINS_ONLY = {
@@ -32,6 +39,10 @@ ADMINS_ONLY = {
     ("POST", "/stations/{station_id}/accept"),
     ("POST", "/stations/{station_id}/logs"),
     ("POST", "/tariffs/"),
+    ("GET", "/firmware/"),
+    ("POST", "/firmware/"),
+    ("POST", "/stations/{station_id}/update"),
+    ("GET", "/stations/{station_id}/updates"),
     ("GET", "/tokens/"),
     ("POST", "/tokens/"),
     ("GET", "/tokens/{uid}"),
@@ -65,6 +76,7 @@ BODIES = {
     ("PUT", "/users/{user_id}/password"): {"password": PASSWORD + "!"},
     ("PATCH", "/stations/{station_id}"): {"name": "New"},
     ("POST", "/stations/"): {"id": "barn"},
+    ("POST", "/stations/{station_id}/update"): {"sha256": IMAGE_SHA256},
     ("POST", "/tokens/"): {"uid": "04AA", "user_id": "driver"},
     ("PATCH", "/tokens/{uid}"): {"valid": False},
     ("POST", "/tariffs/"): tariff_json(),
@@ -113,10 +125,11 @@ async def _session(api: Api, path: str) -> str:
             made = await api.request(name, "POST", "/service-tokens/", json=body)
             await _rename(api, made.json()["id"], f"of-{name}")
         return ""
+    if path == "/stations/{station_id}/update":
+        await api.request("admin", "POST", "/firmware/", content=IMAGE)
     if "{uid}" in path:
         body = {"uid": "04BB", "user_id": "driver"}
         await api.request("admin", "POST", "/tokens/", json=body)
-        return ""
     if not re.search(r"\{(session_id|number|correction_id|sha256)\}", path):
         return ""
     session = await api.charge()
@@ -166,7 +179,7 @@ async def _call(
         month="2026-10",
         uid="04BB",
         correction_id=CORRECTION,
-        sha256=session_id,
+        sha256=session_id or IMAGE_SHA256,
     )
     body = BODIES.get((method, path))
     answer = await api.request(name, method, filled, json=body)

@@ -27,6 +27,7 @@ from billing_service.adapters.db.repositories.charging_tokens import (
 from billing_service.adapters.db.repositories.corrections import (
     CorrectionRepository,
 )
+from billing_service.adapters.db.repositories.firmware import FirmwareRepository
 from billing_service.adapters.db.repositories.frames import FrameRepository
 from billing_service.adapters.db.repositories.grants import (
     GrantRepository,
@@ -148,6 +149,7 @@ class SqlReadUnitOfWork:
         self.proofs = ProofRepository(connection, clock)
         self.corrections = CorrectionRepository(connection)
         self.users = UserRepository(connection)
+        self.firmware = FirmwareRepository(connection)
         self.charging_tokens = ChargingTokenRepository(connection)
         self.audit = AuditRepository(connection)
         self.sign_ins = SignInRepository(connection)

@@ -293,6 +293,38 @@ charging_tokens = Table(
     ),
 )
 
+firmware_images = Table(
+    "firmware_images",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("chip", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("uploaded_at", UtcDateTime, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
+firmware_updates = Table(
+    "firmware_updates",
+    metadata,
+    # The id of the command too.
+    Column("id", Text, primary_key=True),
+    Column("station_id", Text, ForeignKey("stations.id"), nullable=False),
+    Column("sha256", Text, ForeignKey("firmware_images.sha256"), nullable=False),
+    Column("version", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("requested_at", UtcDateTime, nullable=False),
+    Column("boot_before", BigInteger),
+    Column("downloaded_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    Column("error", Text),
+    Column("message", Text, nullable=False),
+    # A digest: who has the ticket may fetch the image.
+    Column("ticket", Text, nullable=False, unique=True),
+    Index("ix_firmware_updates_station_id_requested_at", "station_id", "requested_at"),
+)
+
 tariffs = Table(
     "tariffs",
     metadata,

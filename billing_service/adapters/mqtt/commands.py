@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from datetime import UTC
 from uuid import uuid4
 
@@ -11,7 +12,12 @@ import structlog
 from billing_service.adapters.mqtt.client import Broker
 from billing_service.adapters.mqtt.ingest import RETRY_S
 from billing_service.adapters.wire_notes import parse_result
-from billing_service.domain.errors import CommandRefused, FrameRejected, StationSilent
+from billing_service.domain.errors import (
+    CommandRefused,
+    FrameRejected,
+    StationSilent,
+    StoreUnavailable,
+)
 from billing_service.services.ports import Clock
 
 log = structlog.get_logger(__name__)
@@ -33,6 +39,10 @@ _SENTENCES = {
 }
 
 
+type Outcome = Callable[[str, str, str | None, str], Awaitable[None]]
+"""Takes (station, command id, error or None, message)."""
+
+
 class MqttCommands:
     """Sends commands over a connection of its own and matches results by id."""
 
@@ -42,6 +52,9 @@ class MqttCommands:
         self._clock = clock
         self._client: aiomqtt.Client | None = None
         self._ready = asyncio.Event()
+        self.outcome: Outcome | None = None
+        """Told of each second result: what became of a command that took long."""
+        self._telling: set[asyncio.Task[None]] = set()
         self._waiting: dict[tuple[str, str], asyncio.Future[dict[str, object]]] = {}
 
     @property
@@ -74,14 +87,21 @@ class MqttCommands:
             await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
             failures += 1
 
-    async def send(self, station_id: str, command: str, value: object = None) -> None:
-        """Send a command and wait for its result.
+    async def send(
+        self,
+        station_id: str,
+        command: str,
+        value: object = None,
+        *,
+        command_id: str | None = None,
+    ) -> None:
+        """Send a command and wait for its result; ``command_id`` must not have been used before.
 
         Raises CommandRefused when the station refuses, and StationSilent when nothing came within
         the contract's five seconds or the broker is away.
         """
         request = {
-            "id": uuid4().hex,
+            "id": command_id or uuid4().hex,
             "command": command,
             "value": value,
             "timestamp": self._clock()
@@ -132,3 +152,23 @@ class MqttCommands:
         waiting = self._waiting.get((station, str(result.get("id"))))
         if waiting is not None and not waiting.done():
             waiting.set_result(result)
+        if result.get("done") is True and self.outcome is not None:
+            # Storing it takes time that other results do not have.
+            telling = asyncio.create_task(self._tell(station, result))
+            self._telling.add(telling)
+            telling.add_done_callback(self._telling.discard)
+
+    async def _tell(self, station: str, result: dict[str, object]) -> None:
+        assert self.outcome is not None
+        error = None
+        if result.get("ok") is not True:
+            error = str(result.get("error") or "failed")[:64]
+        try:
+            await self.outcome(
+                station,
+                str(result.get("id"))[:64],
+                error,
+                str(result.get("message") or "")[:500],
+            )
+        except StoreUnavailable as away:
+            log.warning("outcome_not_stored", station=station, error=away.message)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
@@ -18,7 +19,7 @@ router = APIRouter(prefix="/stations", tags=["stations"])
 STREAMED = re.compile(r"/stations/[^/]+/logs")
 """Paths whose bodies are read as they come, with limits of their own."""
 
-_FILE = {
+OCTETS: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
@@ -30,7 +31,7 @@ _FILE = {
 }
 
 
-@router.post("/{station_id}/logs", response_model=LogReportOut, openapi_extra=_FILE)
+@router.post("/{station_id}/logs", response_model=LogReportOut, openapi_extra=OCTETS)
 async def upload_log(
     actor: AdminActor, services: ServicesDep, station_id: StationId, request: Request
 ) -> Response:
@@ -41,7 +42,7 @@ async def upload_log(
     counted. 413 ``too_large`` and 422 ``upload_refused`` carry the ``report`` of what was stored
     before the file passed a limit or could not be read on.
     """
-    report = await services.uploads.store(actor, station_id, _body(request))
+    report = await services.uploads.store(actor, station_id, body_of(request))
     shown = LogReportOut.model_validate(report).model_dump(mode="json")
     if report.refused is not None:
         return problem(
@@ -54,7 +55,7 @@ async def upload_log(
     return JSONResponse(shown, status_code=HTTPStatus.OK)
 
 
-async def _body(request: Request) -> AsyncIterator[bytes]:
+async def body_of(request: Request) -> AsyncIterator[bytes]:
     """Yield the body. Raises UploadRefused when the client goes away half-way."""
     try:
         async for chunk in request.stream():
