@@ -65,11 +65,13 @@ async def bill_the_session(
     """
     async with asyncio.TaskGroup() as group:
         watch = group.create_task(site.watch())
+        given = group.create_task(_give_to_driver(site))
         try:
             frame = await _charged(site, charged_within_s, tell_every_s)
             site.progress(
                 f"The vehicle has left; {site.recorder.frames} frames were published"
             )
+            await _within(given, "the billing service did not open the session")
             session, bill = await _billed(site, out)
             site.progress(f"Bill {bill['number']} is issued")
             async with site.homeassistant.connect() as connection:
@@ -80,22 +82,30 @@ async def bill_the_session(
             site.progress(f"Home Assistant shows {len(states['entities'])} entities")
         finally:
             watch.cancel()
+            given.cancel()
     _write(out / "session.json", session)
     _write(out / "bill.json", bill)
     _write(out / "home-assistant.json", states)
     return Results(session, bill, states)
 
 
-async def _billed(site: Site, out: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Give the session to the driver and issue its bill; return both as the service tells them."""
+async def _give_to_driver(site: Site) -> None:
+    """Give the session to the driver as soon as there is one: they can follow it then."""
     async with site.billing.connect(site.billing.driver) as driver:
         user = await driver.get("/users/me")
     async with site.billing.connect(site.billing.admin) as admin:
+        session = await _first(admin, "ACTIVE")
+        await admin.send("PUT", f"/sessions/{session['id']}", {"user_id": user["id"]})
+
+
+async def _billed(site: Site, out: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Issue the session's bill; return both as the service tells them to its driver."""
+    async with site.billing.connect(site.billing.admin) as admin:
         completed = await _within(
-            _completed(admin), "the billing service did not complete the session"
+            _first(admin, "COMPLETED"),
+            "the billing service did not complete the session",
         )
         path = f"/sessions/{completed['id']}"
-        await admin.send("PUT", path, {"user_id": user["id"]})
         await admin.send("POST", f"{path}/bill")
     # The driver sees what is theirs.
     async with site.billing.connect(site.billing.driver) as driver:
@@ -127,10 +137,10 @@ async def _charged(site: Site, within_s: float, tell_every_s: float) -> dict[str
         over.cancel()
 
 
-async def _completed(billing: BillingClient) -> dict[str, Any]:
-    """Wait for the first session that the service has closed."""
+async def _first(billing: BillingClient, status: str) -> dict[str, Any]:
+    """Wait for the first session of a status."""
     while True:
-        page = await billing.get("/sessions/", status="COMPLETED")
+        page = await billing.get("/sessions/", status=status)
         if page["items"]:
             return dict(page["items"][0])
         await asyncio.sleep(0.2)

@@ -3,9 +3,11 @@
 import re
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -118,6 +120,23 @@ def test_the_device_page_shows_the_station(
         PICTURES.mkdir(exist_ok=True)
         page.screenshot(path=PICTURES / f"device-{name}.png", full_page=True)
         context.close()
+
+
+def test_the_driver_follows_the_session_while_it_runs(demo: Running) -> None:
+    """Signed in with what was printed, they see their own energy grow."""
+    said = demo.command.said(
+        r"Billing service +(http://\S+)\n(?:.*\n){2} +driver +(\S+)\n +password +(\S+)\n"
+    )
+    with httpx.Client(base_url=said[1], trust_env=False) as client:
+        form = {"username": said[2], "password": said[3]}
+        token = client.post("/auth/token", data=form).json()["access_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        deadline = time.monotonic() + 60
+        sessions: list[dict[str, str]] = []
+        while not sessions and time.monotonic() < deadline:
+            sessions = client.get("/sessions/").json()["items"]
+            time.sleep(0.2)
+        assert [session["station_id"] for session in sessions] == ["garage"]
 
 
 def test_ctrl_c_ends_everything(demo: Running) -> None:
