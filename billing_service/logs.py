@@ -47,3 +47,6 @@ def set_up_logs(level: str, *, json: bool) -> None:
     # The service logs each request itself, with its id.
     for noisy in ("uvicorn.access", "aiosqlite", "mqtt", "alembic.runtime.migration"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # At debug they write down what goes over a WebSocket: tokens.
+    for telling in ("uvicorn.error", "websockets"):
+        logging.getLogger(telling).setLevel(max(root.level, logging.INFO))

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from billing_service.api import errors
+from billing_service.api.metrics import Metrics
 from billing_service.api.middleware import BodyLimit, RequestContext
 from billing_service.api.routes import (
     audit,
@@ -19,6 +20,7 @@ from billing_service.api.routes import (
     health,
     live,
     logs,
+    metrics,
     rejected,
     service_tokens,
     sessions,
@@ -33,6 +35,7 @@ ROUTERS = tuple(
     module.router
     for module in (
         health,
+        metrics,
         auth,
         service_tokens,
         users,
@@ -87,7 +90,8 @@ def create_api() -> FastAPI:
     _describe_problems(app)
     # The last one added is the first to see a request.
     app.add_middleware(BodyLimit, streamed=(logs.STREAMED, firmware.STREAMED))
-    app.add_middleware(RequestContext)
+    app.state.metrics = Metrics()
+    app.add_middleware(RequestContext, metrics=app.state.metrics)
     return app
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+import structlog
 from fastapi import Depends, Path, Query, Request
 from fastapi.routing import APIRoute
 from fastapi.security import OAuth2PasswordBearer
@@ -104,6 +105,10 @@ async def signed_in(
     if not token:
         raise NotSignedIn("Sign in first.")
     actor = (await services.auth.recognise(token, address_of(request))).actor
+    # What is logged while answering tells for whom, and about which session.
+    structlog.contextvars.bind_contextvars(user_id=actor.user_id)
+    if (session_id := request.path_params.get("session_id")) is not None:
+        structlog.contextvars.bind_contextvars(session_id=session_id)
     check_scope(actor, scope_of(request.scope.get("route"), request.method))
     return actor
 

@@ -11,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from billing_service.api import errors
+from billing_service.api.metrics import Metrics
 
 MAX_BODY_BYTES = 1024 * 1024
 
@@ -30,11 +31,12 @@ _HEADERS = {
 
 
 class RequestContext:
-    """Gives each request an id, logs it, and turns what nobody caught into a plain problem."""
+    """Gives each request an id, logs it, counts it, and turns what nobody caught into a problem."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap an application."""
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        """Wrap an application; ``metrics`` counts its requests."""
         self._app = app
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -56,6 +58,7 @@ class RequestContext:
                     headers.setdefault(name, value)
             await send(message)
 
+        structlog.contextvars.clear_contextvars()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, outgoing)
@@ -68,13 +71,22 @@ class RequestContext:
                 await errors.internal()(scope, receive, outgoing)
             finally:
                 if scope["type"] == "http":
+                    took_s = time.perf_counter() - started
                     log.info(
                         "request",
                         method=scope["method"],
                         path=scope["path"],
                         status=status,
-                        duration_ms=round((time.perf_counter() - started) * 1000, 1),
+                        duration_ms=round(took_s * 1000, 1),
+                        **_session(scope),
                     )
+                    self._metrics.note(scope, status, took_s)
+
+
+def _session(scope: Scope) -> dict[str, str]:
+    """Return the charging session that a request was about, for the log."""
+    session_id = scope.get("path_params", {}).get("session_id")
+    return {} if session_id is None else {"session_id": str(session_id)}
 
 
 class BodyLimit:

@@ -52,6 +52,7 @@ ADMINS_ONLY = {
     ("POST", "/sessions/{session_id}/bill"),
     ("GET", "/rejected/"),
     ("GET", "/audit/"),
+    ("GET", "/metrics"),
     ("GET", "/tariff-assignments/"),
     ("POST", "/tariff-assignments/"),
     ("DELETE", "/tariff-assignments/{assignment_id}"),
