@@ -106,7 +106,9 @@ class Broker:
     async def start(self) -> None:
         """Start the broker and listen to all of it."""
         config = self.folder / "mosquitto.conf"
-        config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n")
+        config.write_text(
+            f"listener {self.port} 127.0.0.1\n{self.listeners()}allow_anonymous true\n"
+        )
         self._process = await asyncio.create_subprocess_exec(
             "/usr/sbin/mosquitto",
             "-c",
@@ -117,6 +119,10 @@ class Broker:
         listening = asyncio.Event()
         self._listener = asyncio.create_task(self._listen(listening))
         await asyncio.wait_for(listening.wait(), 10)
+
+    def listeners(self) -> str:
+        """Further listeners, as lines of the broker's configuration."""
+        return ""
 
     async def stop(self) -> None:
         """Stop both; nothing is lost of what was heard."""

@@ -29,6 +29,10 @@ def write_secrets(folder: Path) -> None:
         f'wifi_password: "{secrets.token_urlsafe(12)}"\n'
         f'fallback_ap_password: "{secrets.token_urlsafe(12)}"\n'
         f'api_encryption_key: "{base64.b64encode(secrets.token_bytes(32)).decode()}"\n'
+        "mqtt_certificate_authority: |\n"
+        "  -----BEGIN CERTIFICATE-----\n"
+        f"  {base64.b64encode(secrets.token_bytes(48)).decode()}\n"
+        "  -----END CERTIFICATE-----\n"
         f'mqtt_username: "{secrets.token_hex(4)}"\n'
         f'mqtt_password: "{secrets.token_urlsafe(12)}"\n'
     )

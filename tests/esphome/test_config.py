@@ -130,6 +130,44 @@ def test_bad_station_name_is_named(firmware: Path, esphome: RunEsphome) -> None:
     assert "must be 1 to 32 of a-z, 0-9, _ and -" in done.stdout + done.stderr
 
 
+VARIANTS = {
+    "without the native API": [
+        ("  native_api: !include packages/native_api.yaml", ""),
+        ("  solar_power: !include packages/solar_power_homeassistant.yaml", ""),
+    ],
+    "without MQTT": [
+        ("  mqtt: !include packages/mqtt.yaml", ""),
+        ("  updates_over_mqtt: !include packages/updates_over_mqtt.yaml", ""),
+    ],
+    "with TLS": [
+        (
+            "  mqtt: !include packages/mqtt.yaml",
+            "  mqtt: !include packages/mqtt.yaml\n  tls: !include packages/mqtt_tls.yaml",
+        )
+    ],
+    "a switched outlet": [
+        ("  control_pilot: !include packages/control_pilot.yaml", "")
+    ],
+    "with current clamps": [
+        ("packages/metering.yaml", "packages/metering_ct_clamp.yaml"),
+        ("boards/esp32-devkit.yaml", "boards/esp32-devkit-ct.yaml"),
+    ],
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_packages_compose(firmware: Path, esphome: RunEsphome, variant: str) -> None:
+    """What an owner may leave out or exchange still makes a station."""
+    text = (firmware / "station.yaml").read_text()
+    for old, new in VARIANTS[variant]:
+        assert text.count(f"{old}\n") == 1
+        text = text.replace(f"{old}\n", f"{new}\n")
+    (firmware / "variant.yaml").write_text(text)
+    done = esphome("compile", "--only-generate", "variant.yaml")
+    (firmware / "variant.yaml").unlink()
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.fixture(scope="module")
 def generated(firmware: Path, esphome: RunEsphome) -> Path:
     """The ESP-IDF tree that is generated for the ESP32."""

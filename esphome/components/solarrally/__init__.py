@@ -128,13 +128,21 @@ def topic_prefix(value: Any) -> str:
     return text
 
 
+def _certificate(value: Any) -> str:
+    """A certificate in PEM."""
+    text = cv.string(value).strip()
+    if not text.startswith("-----BEGIN CERTIFICATE-----"):
+        raise cv.Invalid("must be a certificate in PEM: -----BEGIN CERTIFICATE----- …")
+    return f"{text}\n"
+
+
 MQTT_SCHEMA = cv.Schema(
     {
         cv.Required(CONF_BROKER): cv.string_strict,
         cv.Optional(CONF_PORT, default=1883): cv.port,
         cv.Optional(CONF_USERNAME, default=""): cv.string,
         cv.Optional(CONF_PASSWORD, default=""): cv.sensitive(cv.string),
-        cv.Optional(CONF_CERTIFICATE_AUTHORITY): cv.All(cv.only_on_esp32, cv.string),
+        cv.Optional(CONF_CERTIFICATE_AUTHORITY): _certificate,
         cv.Optional(CONF_TOPIC_PREFIX, default="ev"): topic_prefix,
         cv.Optional(CONF_DISCOVERY, default=False): cv.boolean,
         cv.Optional(CONF_DISCOVERY_PREFIX, default="homeassistant"): topic_prefix,

@@ -1,7 +1,9 @@
 #include "esphome/core/defines.h"
 #if defined(USE_HOST) && defined(USE_SOLARRALLY_MQTT)
 
+#include <cstdlib>
 #include <mosquitto.h>
+#include <unistd.h>
 
 #include "esphome/core/hal.h"
 #include "esphome/core/log.h"
@@ -17,6 +19,8 @@ class HostMqttLink final : public MqttLink {
   ~HostMqttLink() override {
     if (this->client_ != nullptr)
       mosquitto_destroy(this->client_);
+    if (!this->authority_file_.empty())
+      unlink(this->authority_file_.c_str());
   }
 
   void begin(const Config &config) override {
@@ -25,6 +29,8 @@ class HostMqttLink final : public MqttLink {
     this->client_ = mosquitto_new(config.client_id.c_str(), true, this);
     if (!config.username.empty())
       mosquitto_username_pw_set(this->client_, config.username.c_str(), config.password.c_str());
+    if (!config.certificate_authority.empty() && !this->use_tls_(config.certificate_authority))
+      ESP_LOGE(TAG, "The certificate authority cannot be used; nothing is sent without it");
     mosquitto_will_set(this->client_, config.will_topic.c_str(), static_cast<int>(config.will_payload.size()),
                        config.will_payload.data(), 1, true);
     mosquitto_connect_callback_set(this->client_, [](mosquitto *, void *self, int code) {
@@ -81,7 +87,22 @@ class HostMqttLink final : public MqttLink {
   }
 
  protected:
+  /// libmosquitto reads the authority from a file.
+  bool use_tls_(const std::string &authority) {
+    char name[] = "/tmp/solarrally-ca-XXXXXX";
+    const int file = mkstemp(name);
+    const bool written =
+        file >= 0 && write(file, authority.data(), authority.size()) == static_cast<ssize_t>(authority.size());
+    this->refused_ = !written || mosquitto_tls_set(this->client_, name, nullptr, nullptr, nullptr, nullptr) != MOSQ_ERR_SUCCESS;
+    if (file >= 0)
+      close(file);
+    this->authority_file_ = name;
+    return !this->refused_;
+  }
+
   void connect_() {
+    if (this->refused_)
+      return;
     const int code = mosquitto_connect(this->client_, this->config_.host.c_str(), this->config_.port, KEEPALIVE_S);
     this->trying_ = code == MOSQ_ERR_SUCCESS;
     if (!this->trying_)
@@ -113,6 +134,8 @@ class HostMqttLink final : public MqttLink {
 
   Config config_;
   mosquitto *client_{nullptr};
+  std::string authority_file_;
+  bool refused_{false};
   bool trying_{false};
   bool up_{false};
   bool said_{false};
