@@ -42,6 +42,7 @@ from billing_service.services.billing import Billing
 from billing_service.services.bills import Bills
 from billing_service.services.charging_tokens import ChargingTokens
 from billing_service.services.corrections import Corrections
+from billing_service.services.customers import Customers
 from billing_service.services.exports import Exports
 from billing_service.services.ingest import Ingest
 from billing_service.services.issuing import BillingSettings, Issuer
@@ -478,6 +479,7 @@ def wire(
         months=Months(write, read, issuer),
         verifying=Verifying(read, render),
         exports=Exports(read),
+        customers=Customers(write, read, clock),
         export_cdr=CdrExport(site_of(settings)),
         corrections=Corrections(
             write,

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Annotated, Self
 
-from pydantic import Field
+from babel import Locale, UnknownLocaleError
+from pydantic import AfterValidator, Field
 
 from billing_service.api.schemas import BillOut, In, Line, Number, Out
 from billing_service.domain.bill import BillKind, BillRecord, BillStatus
@@ -12,6 +13,7 @@ from billing_service.domain.correction import CorrectionStatus
 from billing_service.services.corrections import CorrectionDetail
 from billing_service.services.issuing import DRAFT_NUMBER
 from billing_service.services.months import MonthDrafts, MonthIssued, Skipped
+from billing_service.services.ports import Customer
 from billing_service.services.verifying import Outcome, Verdict
 
 Reason = Annotated[
@@ -195,3 +197,38 @@ class VerdictOut(Out):
     def of(cls, verdict: Verdict) -> Self:
         """Make it of a verdict."""
         return cls.model_validate(verdict)
+
+
+# -- customers -------------------------------------------------------------------------------------
+
+
+def _locale(value: str) -> str:
+    try:
+        return str(Locale.parse(value.replace("-", "_"))) if value else ""
+    except (UnknownLocaleError, ValueError) as error:
+        raise ValueError("must be a locale such as en or de_AT") from error
+
+
+class CustomerIn(In):
+    """What bills say of a user; what is empty is taken from their profile."""
+
+    name: Line = ""
+    address: Annotated[tuple[Line, ...], Field(max_length=6)] = ()
+    vat_id: Annotated[str, Field(pattern="^([A-Z0-9][A-Z0-9 .*+-]{1,29})?$")] = ""
+    email: Line = ""
+    locale: Annotated[str, Field(max_length=20), AfterValidator(_locale)] = ""
+
+    def customer(self, user_id: str) -> Customer:
+        """Return it as a user's."""
+        return Customer(user_id=user_id, **self.model_dump())
+
+
+class CustomerOut(Out):
+    """What bills say of a user."""
+
+    user_id: str
+    name: str
+    address: tuple[str, ...]
+    vat_id: str
+    email: str
+    locale: str

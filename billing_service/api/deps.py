@@ -22,6 +22,7 @@ from billing_service.services.billing import Billing
 from billing_service.services.bills import Bills
 from billing_service.services.charging_tokens import ChargingTokens
 from billing_service.services.corrections import Corrections
+from billing_service.services.customers import Customers
 from billing_service.services.exports import BilledCdr, Exports
 from billing_service.services.months import Months
 from billing_service.services.ports import Clock, LiveBus, OpenReadUnitOfWork
@@ -63,6 +64,7 @@ class Services:
     corrections: Corrections
     verifying: Verifying
     exports: Exports
+    customers: Customers
     bus: LiveBus
     open_read: OpenReadUnitOfWork
     clock: Clock

@@ -56,6 +56,14 @@ class Credited:
     sessions: tuple[Session, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Billed:
+    """Whom a bill is for, and the locale that they want it in, if any."""
+
+    party: Party
+    locale: str = ""
+
+
 class Issuer:
     """Drafts, issues and takes back bills.
 
@@ -80,7 +88,7 @@ class Issuer:
     async def draft(self, read: ReadUnitOfWork, rated: Sequence[Rated]) -> Bill:
         """Return what a bill over sessions of one driver would say today. Raises Conflict."""
         customer = await customer_of(read, rated[0].session)
-        return self._make(DRAFT_NUMBER, rated, customer or Party(name=""))
+        return self._make(DRAFT_NUMBER, rated, customer or Billed(Party(name="")))
 
     async def issue(
         self, uow: UnitOfWork, author: Author, rated: Sequence[Rated]
@@ -165,15 +173,16 @@ class Issuer:
         )
         return Credited(note, tuple(sessions))
 
-    def _make(self, number: str, rated: Sequence[Rated], customer: Party) -> Bill:
+    def _make(self, number: str, rated: Sequence[Rated], customer: Billed) -> Bill:
         bill = make_collective_bill(
             number=number,
             issued_on=self.today(),
             rated=[(each.session, each.station, each.cdr) for each in rated],
             supplier=self._settings.supplier,
-            customer=customer,
+            customer=customer.party,
         )
-        return with_terms(bill, self._settings.terms)
+        terms = self._settings.terms
+        return with_terms(bill, replace(terms, locale=customer.locale or terms.locale))
 
 
 def _chained(proof: Proof) -> dict[str, Any]:
@@ -225,11 +234,16 @@ async def rate_session(read: ReadUnitOfWork, session: Session) -> Rated:
     return Rated(session, station, cdr)
 
 
-async def customer_of(read: ReadUnitOfWork, session: Session) -> Party | None:
+async def customer_of(read: ReadUnitOfWork, session: Session) -> Billed | None:
     """Return whom a session is billed to, None when nobody drove it."""
     user = None if session.user_id is None else await read.users.get(session.user_id)
     if user is None:
         return None
-    return Party(
-        name=user.full_name or user.name, address=user.address, email=user.email
+    own = await read.customers.get(user.id)
+    party = Party(
+        name=own.name or user.full_name or user.name,
+        address=own.address or user.address,
+        vat_id=own.vat_id or None,
+        email=own.email or user.email,
     )
+    return Billed(party, own.locale)

@@ -102,6 +102,21 @@ class ServiceToken:
     last_used_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Customer:
+    """How a user is named on bills, where it differs from how they are known here.
+
+    What is empty is the user's own. ``locale`` is what their bills are printed in.
+    """
+
+    user_id: str
+    name: str = ""
+    address: tuple[str, ...] = ()
+    vat_id: str = ""
+    email: str = ""
+    locale: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Viewer:
     """Who asks. A user sees their own; an admin all."""
@@ -716,6 +731,16 @@ class Corrections(Protocol):
         """Say what has become of an open one; False when it is open no more."""
 
 
+class Customers(Protocol):
+    """How users are named on bills."""
+
+    async def get(self, user_id: str) -> Customer:
+        """Return what was set for a user; nothing but their id when nothing was."""
+
+    async def save(self, customer: Customer) -> None:
+        """Insert or replace."""
+
+
 class Users(Protocol):
     """People who sign in."""
 
@@ -871,6 +896,10 @@ class ReadUnitOfWork(Protocol):
     @property
     def bills(self) -> Bills:
         """See ``Bills``."""
+
+    @property
+    def customers(self) -> Customers:
+        """See ``Customers``."""
 
     @property
     def proofs(self) -> Proofs:

@@ -198,7 +198,11 @@ class Api:
 
 @asynccontextmanager
 async def open_api(
-    folder: Path, *, tariff: Tariff | None = TARIFF, **more: Any
+    folder: Path,
+    *,
+    tariff: Tariff | None = TARIFF,
+    kind: str = "sqlite",
+    **more: Any,
 ) -> AsyncIterator[Api]:
     """Yield an API with an admin, two users and a station; nothing outside is touched."""
     settings = Settings(
@@ -209,7 +213,7 @@ async def open_api(
         time_zone="Europe/Vienna",
         **more,
     )
-    async with open_site(folder, tariff=tariff) as site:
+    async with open_site(folder, tariff=tariff, kind=kind) as site:
         commands, passwords = Commands(), PlainPasswords()
         made: list[Api] = []
 

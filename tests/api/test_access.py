@@ -60,6 +60,8 @@ ADMINS_ONLY = {
     ("POST", "/bills/{number}/credit"),
     ("POST", "/bills/months/{month}"),
     ("GET", "/corrections/"),
+    ("GET", "/customers/{user_id}"),
+    ("PUT", "/customers/{user_id}"),
     ("GET", "/corrections/{correction_id}"),
     ("POST", "/corrections/{correction_id}/confirm"),
     ("POST", "/corrections/{correction_id}/dismiss"),
@@ -95,6 +97,8 @@ BODIES = {
     ("POST", "/bills/{number}/paid"): {},
     ("POST", "/bills/{number}/credit"): {"reason": "wrong tariff"},
     ("POST", "/bills/months/{month}"): {},
+    ("PUT", "/customers/me"): {"name": "Sun Cars"},
+    ("PUT", "/customers/{user_id}"): {"name": "Sun Cars"},
     ("POST", "/corrections/{correction_id}/dismiss"): {"reason": "too little"},
 }
 

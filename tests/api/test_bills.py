@@ -1,8 +1,10 @@
 """Bills over the API: drafts, issuing, PDF."""
 
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from pypdf import PdfReader
 
 from tests.api.harness import Api, at, code, decimals, open_api, tariff_json
 from tests.services.site import T0
@@ -150,3 +152,58 @@ async def test_no_tariff_is_an_error_not_zero(tmp_path: Path) -> None:
             "0.18",
             "1.08",
         )
+
+
+async def test_a_company_s_bill(api: Api) -> None:
+    """Name, address, VAT ID and language as the driver set them; earlier bills stay."""
+    path = await _billable(api)
+    before = (await api.request("admin", "POST", path)).json()
+    company = {
+        "name": "Sun Cars",
+        "address": ["1 Road", "Town"],
+        "vat_id": "ATU00000000",
+        "email": "",
+        "locale": "de_AT",
+    }
+    answer = await api.request("driver", "PUT", "/customers/me", json=company)
+    assert answer.json() == {"user_id": "driver"} | company
+    assert (await api.request("driver", "GET", path)).json() == before
+    second = await api.charge("2-1")
+    await api.assign(second.id, "driver")
+    path = f"/sessions/{second.id}/bill"
+    bill = (await api.request("admin", "POST", path)).json()
+    assert bill["customer"] == {
+        "name": "Sun Cars",
+        "address": ["1 Road", "Town"],
+        "vat_id": "ATU00000000",
+        "email": None,
+    }
+    assert (before["locale"], bill["locale"]) == ("en", "de_AT")
+    document = await api.request("driver", "GET", f"{path}?format=pdf")
+    assert "Rechnung" in PdfReader(BytesIO(document.content)).pages[0].extract_text()
+    assert (
+        "user:driver (driver)",
+        "customer.set",
+        "user:driver",
+    ) in await api.audited()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"locale": "xx-nothing"},
+        {"vat_id": "at 1"},
+        {"name": "two\nlines"},
+        {"address": ["x"] * 7},
+        {"unknown": 1},
+    ],
+)
+async def test_a_customer_who_cannot_be_right(
+    api: Api, body: dict[str, object]
+) -> None:
+    """It is told, and what was set stays."""
+    await api.request("driver", "PUT", "/customers/me", json={"name": "Sun Cars"})
+    answer = await api.request("driver", "PUT", "/customers/me", json=body)
+    assert code(answer) == (422, "invalid_request")
+    kept = (await api.request("admin", "GET", "/customers/driver")).json()
+    assert kept["name"] == "Sun Cars"

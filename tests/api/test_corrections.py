@@ -1,14 +1,24 @@
 """What comes late: an unbilled session is rated anew, a billed one waits for an admin."""
 
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from billing_service.domain.frame import NO_BOOT, Frame, to_ms
 from billing_service.domain.period import Source
-from tests.api.harness import STATION, Api, at, code, frame
+from tests.api.harness import STATION, Api, at, code, frame, open_api
 
 NUMBER = "SR-2026-000001"
+
+
+@pytest_asyncio.fixture(params=["sqlite", "postgresql"])
+async def api(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Api]:
+    """Yield an API on SQLite and on PostgreSQL: who bills at once waits differently."""
+    async with open_api(tmp_path, kind=request.param) as made:
+        yield made
 
 
 async def _charged(api: Api, name: str = "1-1") -> str:

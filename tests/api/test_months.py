@@ -1,15 +1,25 @@
 """A driver's month on one bill."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
-from tests.api.harness import Api, code
+from tests.api.harness import Api, code, open_api
 
 MONTH = "/bills/months/2026-11"
+
+
+@pytest_asyncio.fixture(params=["sqlite", "postgresql"])
+async def api(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Api]:
+    """Yield an API on SQLite and on PostgreSQL: who bills at once waits differently."""
+    async with open_api(tmp_path, kind=request.param) as made:
+        yield made
 
 
 async def _sessions(api: Api) -> dict[str, str]:

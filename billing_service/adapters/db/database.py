@@ -28,6 +28,7 @@ from billing_service.adapters.db.repositories.corrections import (
     CorrectionRepository,
 )
 from billing_service.adapters.db.repositories.firmware import FirmwareRepository
+from billing_service.adapters.db.repositories.customers import CustomerRepository
 from billing_service.adapters.db.repositories.frames import FrameRepository
 from billing_service.adapters.db.repositories.grants import (
     GrantRepository,
@@ -146,6 +147,7 @@ class SqlReadUnitOfWork:
         self.sessions = SessionRepository(connection)
         self.tariffs = TariffRepository(connection, clock)
         self.bills = BillRepository(connection, clock)
+        self.customers = CustomerRepository(connection)
         self.proofs = ProofRepository(connection, clock)
         self.corrections = CorrectionRepository(connection)
         self.users = UserRepository(connection)

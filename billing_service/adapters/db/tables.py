@@ -410,6 +410,18 @@ charging_periods = Table(
     ForeignKeyConstraint(["session_id"], ["sessions.id"], ondelete="CASCADE"),
 )
 
+customers = Table(
+    "customers",
+    metadata,
+    # How a user is named on bills, where it differs.
+    Column("user_id", Text, ForeignKey("users.id"), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("address", JsonObject, nullable=False),
+    Column("vat_id", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("locale", Text, nullable=False),
+)
+
 bill_counters = Table(
     "bill_counters",
     metadata,
