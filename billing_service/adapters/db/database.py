@@ -27,8 +27,8 @@ from billing_service.adapters.db.repositories.charging_tokens import (
 from billing_service.adapters.db.repositories.corrections import (
     CorrectionRepository,
 )
-from billing_service.adapters.db.repositories.firmware import FirmwareRepository
 from billing_service.adapters.db.repositories.customers import CustomerRepository
+from billing_service.adapters.db.repositories.firmware import FirmwareRepository
 from billing_service.adapters.db.repositories.frames import FrameRepository
 from billing_service.adapters.db.repositories.grants import (
     GrantRepository,
