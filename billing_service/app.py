@@ -12,6 +12,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from billing_service.adapters.bill_json import bill_to_dict
 from billing_service.adapters.db import Database, migrate
 from billing_service.adapters.db.leases import StationLeases
 from billing_service.adapters.db.live import PostgresLiveBus
@@ -54,6 +55,7 @@ from billing_service.services.ports import (
     CommandSender,
     LiveBus,
 )
+from billing_service.services.privacy import Privacy
 from billing_service.services.retention import Maintenance
 from billing_service.services.service_tokens import ServiceTokens
 from billing_service.services.sessions import Sessions
@@ -456,6 +458,7 @@ def wire(
     return Services(
         auth=Auth(write, read, clock, passwords, signer),
         users=Users(write, read, clock, passwords),
+        privacy=Privacy(write, read, clock, bill_to_dict),
         audit=AuditLog(read),
         tariff_assignments=TariffAssignments(write, read, clock),
         service_tokens=ServiceTokens(write, read, clock),

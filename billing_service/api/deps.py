@@ -26,6 +26,7 @@ from billing_service.services.customers import Customers
 from billing_service.services.exports import BilledCdr, Exports
 from billing_service.services.months import Months
 from billing_service.services.ports import Clock, LiveBus, OpenReadUnitOfWork
+from billing_service.services.privacy import Privacy
 from billing_service.services.service_tokens import SCOPES, ServiceTokens
 from billing_service.services.sessions import Sessions
 from billing_service.services.stations import Stations
@@ -49,6 +50,7 @@ class Services:
 
     auth: Auth
     users: Users
+    privacy: Privacy
     service_tokens: ServiceTokens
     stations: Stations
     uploads: LogUploads

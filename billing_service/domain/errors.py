@@ -14,6 +14,7 @@
     ├── Conflict             what is asked contradicts what is
     │   ├── SessionBilled    a billed session cannot be changed
     │   ├── SessionOpen      a session that is under way cannot be billed or deleted
+    │   ├── UnbilledSessions sessions of a person to erase have no bill
     │   ├── StationInUse     another user charges there
     │   ├── StationPending   an admin has not accepted the station yet
     │   ├── UpdateRunning    the station's firmware is being updated already
@@ -146,6 +147,12 @@ class SessionOpen(Conflict):
     """A session that is under way cannot be billed or deleted."""
 
     code = "session_open"
+
+
+class UnbilledSessions(Conflict):
+    """A person with sessions that were not billed is not erased by mistake."""
+
+    code = "unbilled_sessions"
 
 
 class StationInUse(Conflict):

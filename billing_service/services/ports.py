@@ -759,6 +759,9 @@ class Users(Protocol):
     async def all(self) -> list[User]:
         """Return all, by name."""
 
+    async def erase_traces(self, user_id: str) -> None:
+        """Forget a user's tokens, sign-ins, claims, and what links them to unbilled sessions."""
+
     async def any_admin(self) -> bool:
         """Return whether an active admin exists."""
 

@@ -52,6 +52,8 @@ ADMINS_ONLY = {
     ("POST", "/sessions/{session_id}/bill"),
     ("GET", "/rejected/"),
     ("GET", "/audit/"),
+    ("GET", "/users/{user_id}/export"),
+    ("DELETE", "/users/{user_id}"),
     ("GET", "/metrics"),
     ("GET", "/tariff-assignments/"),
     ("POST", "/tariff-assignments/"),

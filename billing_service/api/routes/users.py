@@ -1,8 +1,9 @@
 """People."""
 
 from http import HTTPStatus
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from billing_service.api.deps import AdminActor, CurrentActor, ServicesDep, UserId
 from billing_service.api.schemas import (
@@ -44,6 +45,12 @@ async def change_my_password(
         body.current_password.get_secret_value(),
         body.password.get_secret_value(),
     )
+
+
+@router.get("/me/export")
+async def export_me(actor: CurrentActor, services: ServicesDep) -> dict[str, Any]:
+    """Return everything that is kept of oneself."""
+    return await services.privacy.export(actor.user_id)
 
 
 @router.get("/")
@@ -97,6 +104,29 @@ async def sign_user_out(
 ) -> None:
     """End all of a user's sign-ins."""
     await services.auth.sign_out_everywhere(actor, user_id)
+
+
+@router.get("/{user_id}/export")
+async def export_user(
+    _: AdminActor, services: ServicesDep, user_id: UserId
+) -> dict[str, Any]:
+    """Return everything that is kept of a user."""
+    return await services.privacy.export(user_id)
+
+
+@router.delete("/{user_id}", status_code=HTTPStatus.NO_CONTENT)
+async def erase_user(
+    actor: AdminActor,
+    services: ServicesDep,
+    user_id: UserId,
+    waive_unbilled: Annotated[bool, Query()] = False,
+) -> None:
+    """Erase a person. Issued bills, their CDRs and the audit log stay, as the law asks.
+
+    409 ``session_open`` while they charge; 409 ``unbilled_sessions`` while sessions of theirs
+    have no bill, unless ``waive_unbilled``.
+    """
+    await services.privacy.erase(actor, user_id, waive_unbilled=waive_unbilled)
 
 
 def _changes(body: ProfileIn | UserPatch) -> Changes:

@@ -3,11 +3,19 @@
 import unicodedata
 from typing import Any
 
-from sqlalchemy import Row, exists, insert, select, update
+from sqlalchemy import Row, delete, exists, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from billing_service.adapters.db.repositories.base import Repository
-from billing_service.adapters.db.tables import users
+from billing_service.adapters.db.tables import (
+    charging_tokens,
+    grants,
+    service_tokens,
+    session_events,
+    sessions,
+    station_claims,
+    users,
+)
 from billing_service.domain.errors import Conflict
 from billing_service.services.ports import Role, User
 
@@ -49,6 +57,27 @@ class UserRepository(Repository):
             select(users).order_by(users.c.name_key)
         )
         return [_user(row) for row in result]
+
+    async def erase_traces(self, user_id: str) -> None:
+        """Forget a user's tokens, sign-ins, claims, and what links them to unbilled sessions."""
+        run = self._connection.execute
+        uids = select(charging_tokens.c.uid).where(charging_tokens.c.user_id == user_id)
+        for table in (sessions, session_events):
+            await run(
+                update(table)
+                .where(func.upper(table.c.token).in_(uids))
+                .values(token=None)
+            )
+        await run(
+            update(sessions).where(sessions.c.user_id == user_id).values(token=None)
+        )
+        await run(
+            update(sessions)
+            .where(sessions.c.user_id == user_id, sessions.c.bill_id.is_(None))
+            .values(user_id=None)
+        )
+        for mine in (charging_tokens, station_claims, grants, service_tokens):
+            await run(delete(mine).where(mine.c.user_id == user_id))
 
     async def any_admin(self) -> bool:
         """Return whether an active admin exists."""

@@ -1,0 +1,108 @@
+"""What is kept of a person: exported and erased."""
+
+import json
+
+import pytest
+
+from billing_service.adapters.passwords import Argon2Passwords
+from tests.api.harness import PASSWORD, Api, code
+
+
+async def _lived_in(api: Api) -> tuple[str, str]:
+    """Let the driver have a card, a billed and an unbilled session; return the sessions' ids."""
+    profile = {"email": "dana@example.org", "address": ["1 Secret Road"]}
+    await api.request("driver", "PATCH", "/users/me", json=profile)
+    card = {"uid": "04aabbcc", "type": "RFID", "user_id": "driver"}
+    made = await api.request("admin", "POST", "/tokens/", json=card)
+    assert made.status_code == 201
+    body = {"name": "export", "scopes": ["bills:read"]}
+    await api.request("driver", "POST", "/service-tokens/", json=body)
+    billed, unbilled = await api.charge("1-1"), await api.charge("2-1")
+    for session in (billed, unbilled):
+        await api.assign(session.id, "driver")
+    await api.request("admin", "POST", f"/sessions/{billed.id}/bill")
+    return billed.id, unbilled.id
+
+
+async def _stored(api: Api, *, but: tuple[str, ...]) -> str:
+    """Return all that the database holds, but some tables."""
+    async with api.site.database.engine.connect() as connection:
+        names = await connection.exec_driver_sql(
+            "SELECT name FROM sqlite_master WHERE type = 'table'"
+        )
+        stored = ""
+        for (name,) in names.all():
+            if name not in but:
+                rows = await connection.exec_driver_sql(f"SELECT * FROM {name}")  # noqa: S608
+                stored += str(rows.all())
+        return stored
+
+
+@pytest.mark.parametrize(
+    ("who", "path"), [("driver", "/users/me/export"), ("admin", "/users/driver/export")]
+)
+async def test_everything_is_exported(api: Api, who: str, path: str) -> None:
+    """Profile, sign-ins, tokens, sessions with periods, bills, the log; no secret, nobody else's."""
+    billed, unbilled = await _lived_in(api)
+    others = await api.charge("3-1")
+    await api.assign(others.id, "other")
+    answer = await api.request(who, "GET", path)
+    body = answer.json()
+    assert body["user"]["email"] == "dana@example.org"
+    assert {each["id"] for each in body["sessions"]} == {billed, unbilled}
+    assert all(each["periods"] for each in body["sessions"])
+    assert [each["number"] for each in body["bills"]] == ["SR-2026-000001"]
+    assert body["charging_tokens"][0]["uid"] == "04AABBCC"
+    assert body["sign_ins"]
+    assert body["service_tokens"][0]["name"] == "export"
+    assert "user.change" in [each["action"] for each in body["audit_log"]]
+    for secret in (PASSWORD, "digest", "password_hash", others.id):
+        assert secret not in json.dumps(body)
+
+
+async def test_erasing_leaves_what_the_law_wants(api: Api) -> None:
+    """The bill stays as it was issued; name, address, card and the rest are nowhere else."""
+    billed, unbilled = await _lived_in(api)
+    before = (await api.request("admin", "GET", f"/sessions/{billed}/bill")).json()
+    refused = await api.request("admin", "DELETE", "/users/driver")
+    assert code(refused) == (409, "unbilled_sessions")
+    headers = await api.headers("driver")
+    path = "/users/driver?waive_unbilled=true"
+    assert (await api.request("admin", "DELETE", path)).status_code == 204
+    after = (await api.request("admin", "GET", f"/sessions/{billed}/bill")).json()
+    assert after == before
+    assert after["customer"]["name"] == "Dana Driver"
+    waived = (await api.request("admin", "GET", f"/sessions/{unbilled}")).json()
+    assert waived["user_id"] is None
+    stored = await _stored(api, but=("bills", "cdrs", "audit_log"))
+    for trace in ("Dana", "dana@example.org", "Secret Road", "04AABBCC", "04aabbcc"):
+        assert trace not in stored
+    assert (await api.client.get("/users/me", headers=headers)).status_code == 401
+    form = {"username": "driver", "password": PASSWORD}
+    assert (await api.client.post("/auth/token", data=form)).status_code == 401
+    assert "user.erase" in [each[1] for each in await api.audited()]
+    again = {"name": "driver", "password": PASSWORD}
+    assert (
+        await api.request("admin", "POST", "/users/", json=again)
+    ).status_code == 201
+
+
+async def test_who_charges_now_is_not_erased(api: Api) -> None:
+    """Nor is the last admin, nor who does not exist."""
+    session = await api.charge(ended=False)
+    await api.assign(session.id, "driver")
+    path = "/users/{}?waive_unbilled=true"
+    for name, expected in (
+        ("driver", (409, "session_open")),
+        ("admin", (409, "last_admin")),
+        ("nobody", (404, "not_found")),
+    ):
+        answer = await api.request("admin", "DELETE", path.format(name))
+        assert code(answer) == expected
+    assert (await api.user("driver")).full_name == "Dana Driver"
+
+
+async def test_an_erased_password_matches_nothing() -> None:
+    """With the real hasher, whatever is typed."""
+    for typed in ("!", "", PASSWORD):
+        assert await Argon2Passwords().verify(typed, "!") == (False, None)
