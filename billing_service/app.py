@@ -76,6 +76,9 @@ MAINTENANCE_EVERY_S = 300.0
 
 UPDATES_EVERY_S = 30.0
 
+METER_AGAIN_AFTER_S = 0.5
+"""Metering takes a third of the time at most, as long as that is enough to wait."""
+
 RESTART_AFTER_S = 2.0
 SHUTDOWN_WITHIN_S = 10
 WS_MESSAGE_BYTES = 64 * 1024
@@ -596,6 +599,7 @@ class _MeterLoop:
             except TimeoutError:
                 pass
             self._news.clear()
+            began = asyncio.get_running_loop().time()
             try:
                 await self._metering.run_once()
                 await self._metering.end_idle()
@@ -609,6 +613,9 @@ class _MeterLoop:
                 await self._again()
             else:
                 self._failed = None
+                # A round costs by the station: in a burst fewer rounds leave room for ingest.
+                took = asyncio.get_running_loop().time() - began
+                await asyncio.sleep(min(2 * took, METER_AGAIN_AFTER_S))
 
     async def check(self) -> str | None:
         """Return what went wrong the last time."""

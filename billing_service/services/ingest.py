@@ -160,24 +160,26 @@ def _rating_w(info: dict[str, Any]) -> int | None:
 
 
 def _marks(frames: Iterable[Frame], events: Iterable[SessionEvent]) -> list[Mark]:
-    """Return one mark for each session that got something new."""
+    """Return one mark for each session that got new frames, and one for each with new events."""
     new: dict[tuple[str, str | None], list[Frame]] = {}
     for frame in frames:
         new.setdefault((frame.station_id, frame.session), []).append(frame)
-    marks = {}
+    marks = []
     for (station_id, session), of in new.items():
         boot, seq = min((frame.boot, frame.seq) for frame in of)
-        marks[station_id, session] = Mark(
-            station_id=station_id,
-            session=session,
-            boot=boot,
-            seq=seq,
-            from_ms=min(frame.at_ms for frame in of),
-            to_ms=max(frame.at_ms for frame in of),
+        marks.append(
+            Mark(
+                station_id=station_id,
+                session=session,
+                boot=boot,
+                seq=seq,
+                from_ms=min(frame.at_ms for frame in of),
+                to_ms=max(frame.at_ms for frame in of),
+            )
         )
+    of_events = {}
     for event in events:
-        # Lower than every frame's key: an event asks for the whole session anew.
-        marks[event.station_id, event.session] = Mark(
+        of_events[event.station_id, event.session] = Mark(
             station_id=event.station_id,
             session=event.session,
             boot=NO_BOOT,
@@ -185,4 +187,4 @@ def _marks(frames: Iterable[Frame], events: Iterable[SessionEvent]) -> list[Mark
             from_ms=event.started_at_ms or event.at_ms,
             to_ms=event.at_ms,
         )
-    return list(marks.values())
+    return [*marks, *of_events.values()]

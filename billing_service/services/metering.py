@@ -76,9 +76,10 @@ class MeteringSettings:
 
 @dataclass(slots=True)
 class _Running:
-    """A running session's fold, kept between two rounds."""
+    """A running session's fold, kept between two rounds, and the event that it began with."""
 
     meter: SessionMeter
+    started: SessionEvent | None = None
     periods: int = 0
     saved_at: datetime | None = None
 
@@ -104,16 +105,21 @@ class _Folded:
 
 @dataclass(frozen=True, slots=True)
 class _New:
-    """What has come of a session: its lowest (boot, seq) and the time it covers, ms."""
+    """What has come of a session: its lowest (boot, seq) and the time it covers, ms.
+
+    ``frames`` is the lowest of a frame, None when only events have come.
+    """
 
     lowest: tuple[int, int]
     from_ms: int
     to_ms: int
+    frames: tuple[int, int] | None
 
     @classmethod
     def of(cls, mark: Mark) -> _New:
         """Take it from a mark."""
-        return cls((mark.boot, mark.seq), mark.from_ms, mark.to_ms)
+        key = (mark.boot, mark.seq)
+        return cls(key, mark.from_ms, mark.to_ms, None if mark.of_event else key)
 
     def joined(self, other: _New) -> _New:
         """Return both in one."""
@@ -121,6 +127,10 @@ class _New:
             min(self.lowest, other.lowest),
             min(self.from_ms, other.from_ms),
             max(self.to_ms, other.to_ms),
+            min(
+                (each.frames for each in (self, other) if each.frames is not None),
+                default=None,
+            ),
         )
 
 
@@ -261,10 +271,15 @@ class Metering:
         session = await self._with_tariff(uow, session)
         running = self._running.get(session.id)
         told = running.meter.last_key if running else None
-        if not _can_go_on(running, session, new, ended):
+        if not _can_go_on(running, session, new, started):
             running = None
         folded = await self._fold(uow, station, session, events, running, told)
         await self._save(uow, folded.session, folded.metered, folded.meter)
+        if ended is not None:
+            # Its end is in the sums: what comes now asks for all of it anew.
+            self._running.pop(session.id, None)
+        else:
+            self._running[session.id].started = started
         return _Outcome(folded.session, folded.metered, folded.frames)
 
     async def _fold(
@@ -646,12 +661,13 @@ def running_cost(
 
 
 def _merged(marks: Iterable[Mark]) -> list[Mark]:
-    """Return one mark for each session, which covers all of its."""
-    merged: dict[str | None, Mark] = {}
+    """Return one mark for each session's frames and one for its events."""
+    merged: dict[tuple[str | None, bool], Mark] = {}
     for mark in marks:
-        known = merged.get(mark.session, mark)
+        of = (mark.session, mark.of_event)
+        known = merged.get(of, mark)
         boot, seq = min((known.boot, known.seq), (mark.boot, mark.seq))
-        merged[mark.session] = replace(
+        merged[of] = replace(
             known,
             boot=boot,
             seq=seq,
@@ -700,13 +716,22 @@ def _can_go_on(
     running: _Running | None,
     session: Session,
     new: _New | None,
-    ended: SessionEvent | None,
+    started: SessionEvent | None,
 ) -> bool:
-    """Return whether the fold kept in memory is the stored one and all that is new comes after."""
-    if running is None or ended is not None or running.meter.frames != session.frames:
+    """Return whether the fold kept in memory is the stored one and all that is new comes after.
+
+    An end comes after all frames; a start that is told late, or better, asks for all anew.
+    """
+    if (
+        running is None
+        or running.started != started
+        or running.meter.frames != session.frames
+    ):
         return False
     last = running.meter.last_key
-    return new is None or (last is not None and new.lowest > last)
+    if new is None or new.frames is None:
+        return True
+    return last is not None and new.frames > last
 
 
 def _mark(station_id: str, late: tuple[int, int]) -> Mark:

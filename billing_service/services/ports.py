@@ -18,7 +18,7 @@ from billing_service.domain.bill import Bill, BillKind, BillRecord, BillStatus
 from billing_service.domain.cdr import Cdr
 from billing_service.domain.correction import Correction, CorrectionStatus
 from billing_service.domain.evidence import Evidence
-from billing_service.domain.frame import Frame, SessionEvent
+from billing_service.domain.frame import NO_BOOT, Frame, SessionEvent
 from billing_service.domain.period import ChargingPeriod
 from billing_service.domain.proof import BillEvidence, ChartPoint, Proof
 from billing_service.domain.session import Session, SessionStatus
@@ -248,6 +248,11 @@ class Mark:
     from_ms: int
     to_ms: int
     id: int = 0
+
+    @property
+    def of_event(self) -> bool:
+        """Whether an event is new, not a frame."""
+        return (self.boot, self.seq) == (NO_BOOT, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

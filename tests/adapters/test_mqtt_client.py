@@ -4,9 +4,10 @@ import asyncio
 from pathlib import Path
 
 import aiomqtt
+import paho.mqtt.client
 import pytest
 
-from billing_service.adapters.mqtt.client import AcknowledgingClient
+from billing_service.adapters.mqtt.client import AcknowledgingClient, Broker
 from tests.adapters.mosquitto import billing_at, mosquitto, station_at
 
 pytestmark = pytest.mark.asyncio
@@ -24,7 +25,7 @@ async def read(client: AcknowledgingClient, count: int) -> list[aiomqtt.Message]
     messages: list[aiomqtt.Message] = []
     async with asyncio.timeout(10):
         while len(messages) < count:
-            messages += await client.batch(count, 0.01)
+            messages += await client.batch(count, 10**6, 0.01)
     return messages
 
 
@@ -47,7 +48,7 @@ async def test_what_was_not_acknowledged_comes_again(tmp_path: Path) -> None:
         async with reader(broker) as client:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.5):
-                    await client.batch(1, 0.01)
+                    await client.batch(1, 10**6, 0.01)
 
 
 async def test_no_more_than_the_window_waits_for_us(tmp_path: Path) -> None:
@@ -60,10 +61,36 @@ async def test_no_more_than_the_window_waits_for_us(tmp_path: Path) -> None:
         first = await read(client, 10)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.5):
-                await client.batch(1, 0.01)
+                await client.batch(1, 10**6, 0.01)
         for message in first:
             client.acknowledge(message)
         rest = await read(client, 10)
         assert [message.payload for message in rest[:10]] == [
             b"%d" % n for n in range(10, 20)
         ]
+
+
+async def test_a_batch_ends_with_its_bytes(tmp_path: Path) -> None:
+    """Backlogs are large: a few of them are a batch, and none is left behind."""
+    async with mosquitto(tmp_path) as broker, reader(broker) as client:
+        await client.subscribe(TOPIC, qos=1)
+        async with station_at(broker) as station:
+            for _ in range(6):
+                await station.publish(TOPIC, b"x" * 1000, qos=1)
+        sizes: list[int] = []
+        while sum(sizes) < 6:
+            batch = await client.batch(100, 2500, 0.05)
+            sizes.append(len(batch))
+            for message in batch:
+                client.acknowledge(message)
+        assert max(sizes) <= 3
+
+
+async def test_the_private_parts_of_the_library_are_where_we_reach_for_them() -> None:
+    """An upgrade that moves them is told here, by name."""
+    client = Broker().client("x", persistent=False, window=1)
+    assert isinstance(client._client, paho.mqtt.client.Client)
+    assert callable(client._client.manual_ack_set)
+    assert callable(client._client.ack)
+    assert isinstance(client._queue, asyncio.Queue)
+    assert client._queue.maxsize == 0, "a bounded queue throws messages away"

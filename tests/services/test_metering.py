@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from billing_service.adapters.db.repositories.frames import FrameRepository
 from billing_service.domain.frame import NO_BOOT, EventType, Frame, Pilot, SessionEvent
 from billing_service.domain.period import Source
 from billing_service.domain.session import Session, SessionFlag, SessionStatus
@@ -243,3 +244,48 @@ async def test_a_billing_day_can_be_metered_again(site: Site) -> None:
     for seq in range(5, 9):
         await site.receive([frame(seq)])
     assert (await site.session()).energy_wh == 80
+
+
+async def test_an_end_does_not_ask_for_all_frames_anew(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sums of a running session are there: its end reads no frame twice, and says the same."""
+    read: list[tuple[int, int] | None] = []
+    of_session = FrameRepository.of_session
+
+    def noted(
+        self: FrameRepository,
+        station_id: str,
+        name: str,
+        *,
+        after: tuple[int, int] | None = None,
+    ) -> AsyncIterator[Frame]:
+        read.append(after)
+        return of_session(self, station_id, name, after=after)
+
+    monkeypatch.setattr(FrameRepository, "of_session", noted)
+    await site.receive([frame(seq) for seq in range(5)], [STARTED])
+    await site.receive([frame(seq) for seq in range(5, 10)])
+    await site.receive(events=[ENDED])
+    assert read == [None, (1, 4), (1, 9)]
+    ended = await site.session()
+    assert ended.status is SessionStatus.COMPLETED
+    assert ended.meter_stop_wh == 5100
+    # Folded anew, from the store, when another event tells the same: nothing differs.
+    site.restart()
+    await site.receive(events=[event(EventType.UNPLUGGED, 101)])
+    assert read[3:] == [None]
+    assert await site.session() == ended
+
+
+async def test_frames_that_come_late_with_the_end_are_not_hidden_by_it(
+    site: Site,
+) -> None:
+    """One batch with a gap's backlog and the end: everything counts."""
+    await site.receive([frame(seq) for seq in (0, 1, 2, 7, 8)], [STARTED])
+    await site.receive([frame(seq) for seq in (3, 4, 5, 6, 9)], [ENDED])
+    session = await site.session()
+    assert session.frames == 10
+    assert session.status is SessionStatus.COMPLETED
+    assert session.energy_wh == 100
+    assert session.integrated_wh == 100

@@ -77,17 +77,21 @@ class AcknowledgingClient(aiomqtt.Client):
         if code is not MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise aiomqtt.MqttCodeError(code, "could not acknowledge")
 
-    async def batch(self, most: int, linger_s: float) -> list[aiomqtt.Message]:
+    async def batch(
+        self, most: int, most_bytes: int, linger_s: float
+    ) -> list[aiomqtt.Message]:
         """Wait for a message and return it with those that came right behind it.
 
-        At most ``most``; after the first, none is waited for longer than ``linger_s``. Raises
-        aiomqtt.MqttError when the connection is lost.
+        At most ``most``, and no more once they have ``most_bytes``; after the first, none is
+        waited for longer than ``linger_s``. Raises aiomqtt.MqttError when the connection is lost.
         """
         messages = [await anext(self.messages)]
+        size = len(messages[0].payload)
         lingered = False
-        while len(messages) < most:
+        while len(messages) < most and size < most_bytes:
             try:
                 messages.append(self._queue.get_nowait())
+                size += len(messages[-1].payload)
             except asyncio.QueueEmpty:
                 if lingered:
                     break

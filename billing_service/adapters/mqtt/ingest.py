@@ -23,8 +23,21 @@ from billing_service.services.ports import Clock, Rejected
 
 log = structlog.get_logger(__name__)
 
-BATCH = 1000
+BATCH = 500
+BATCH_BYTES = 2 * 1024 * 1024
+"""A backlog of 500 frames is one message: few of those are a batch."""
+
+WINDOW = 2 * BATCH
+"""Messages that wait for our acknowledgement: one batch is received while one is stored."""
+
 LINGER_S = 0.005
+BUSY_LINGER_S = 0.05
+"""What a batch costs is paid by the statement more than by the row: with many messages under way
+a larger batch is worth the wait."""
+
+BUSY_FROM = 25
+"""Messages in the batch before that tell of a burst."""
+
 RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Waits between attempts, to reconnect or to store again; the last one goes on."""
 
@@ -103,14 +116,17 @@ class MqttIngest:
 
     async def _connected(self) -> None:
         async with self._broker.client(
-            self._identifier, persistent=True, window=BATCH
+            self._identifier, persistent=True, window=WINDOW
         ) as client:
             await client.subscribe([(topic, 1) for topic in self._topics()])
             self.connected = True
             self._failures = 0
             log.info("broker_connected", host=self._broker.host, port=self._broker.port)
+            linger_s = LINGER_S
             while True:
-                await self._take(client, await client.batch(BATCH, LINGER_S))
+                batch = await client.batch(BATCH, BATCH_BYTES, linger_s)
+                await self._take(client, batch)
+                linger_s = BUSY_LINGER_S if len(batch) >= BUSY_FROM else LINGER_S
 
     def _topics(self) -> list[str]:
         prefix = self._broker.prefix
@@ -126,13 +142,13 @@ class MqttIngest:
         given out is stored then, and the rest is kept.
         """
         async with self._broker.client(
-            self._identifier, persistent=True, window=BATCH
+            self._identifier, persistent=True, window=WINDOW
         ) as client:
             await client.unsubscribe(self._topics())
             while True:
                 try:
                     async with asyncio.timeout(DRAINED_AFTER_S):
-                        batch = await client.batch(BATCH, LINGER_S)
+                        batch = await client.batch(BATCH, BATCH_BYTES, LINGER_S)
                 except TimeoutError:
                     break
                 await self._take(client, batch)
