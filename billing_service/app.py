@@ -74,7 +74,7 @@ IDLE_CHECK_S = 5.0
 MAINTENANCE_EVERY_S = 300.0
 """How often frames are summed up and old ones dropped."""
 
-UPDATES_EVERY_S = 30.0
+UPDATES_EVERY_S = 5.0
 
 METER_AGAIN_AFTER_S = 0.5
 """Metering takes a third of the time at most, as long as that is enough to wait."""

@@ -1,6 +1,7 @@
 """``solarrally serve`` as a process, with a real Mosquitto."""
 
 import asyncio
+import hashlib
 import json
 import signal
 import socket
@@ -19,6 +20,7 @@ from scripts.rig.ports import free_port
 from scripts.rig.process import Program
 from tests.adapters.mosquitto import PREFIX as TOPICS
 from tests.adapters.mosquitto import mosquitto, station_at
+from tests.esp_images import esp_image
 
 WITHIN_S = 60
 PASSWORD = "correct horse battery"
@@ -259,3 +261,68 @@ async def test_a_port_that_is_taken(tmp_path: Path) -> None:
     assert said.splitlines() == [
         f"error: cannot listen on 127.0.0.1 port {port}: Address already in use"
     ]
+
+
+async def test_a_station_is_updated_over_the_air(tmp_path: Path) -> None:
+    """From the image that an admin keeps to the station's word, and past a restart in between."""
+    image = esp_image("1.3.0")
+    sha256 = hashlib.sha256(image).hexdigest()
+    async with mosquitto(tmp_path) as broker, station_at(broker) as station:
+        settings = _login(broker) | {"accept_stations": "all"}
+        await station.subscribe(f"{TOPICS}/garage/command", qos=1)
+
+        async def say(leaf: str, **message: Any) -> None:
+            payload = json.dumps(message)
+            retain = leaf == "info"
+            await station.publish(f"{TOPICS}/garage/{leaf}", payload, 1, retain)
+
+        async def obey() -> None:
+            """Agree, and fetch the image as the station does."""
+            command = json.loads(bytes((await anext(station.messages)).payload))
+            await say("result", id=command["id"], ok=True)
+            value = command["value"]
+            async with httpx.AsyncClient(trust_env=False) as fetcher:
+                fetched = await fetcher.get(value["url"])
+            assert fetched.content == image
+            assert (value["sha256"], value["version"]) == (sha256, "1.3.0")
+
+        info = {
+            "protocol": 1, "station": "garage", "model": "SR-32", "phases": 1,
+            "voltage_v": 230, "min_current_a": 6, "max_current_a": 32,
+            "capabilities": ["ota"],
+        }  # fmt: skip
+        await say("info", **info, firmware="1.2.0", boot=7)
+        async with _serving(tmp_path, broker.port, **settings) as (client, _):
+            headers = await _signed_in(tmp_path, client)
+            await _until(client, headers, "/stations/garage", ("firmware", "1.2.0"))
+            kept = await client.post("/firmware/", headers=headers, content=image)
+            assert kept.status_code == 201
+            obeying = asyncio.create_task(obey())
+            asked = await client.post(
+                "/stations/garage/update", headers=headers, json={"sha256": sha256}
+            )
+            assert (asked.status_code, asked.json()["status"]) == (202, "ACCEPTED")
+            await obeying
+        # The service is away when the station says what became of it.
+        await say("result", id=asked.json()["id"], ok=True, done=True)
+        await say("info", **info, firmware="1.3.0", boot=8)
+        async with _serving(tmp_path, broker.port, **settings) as (client, _):
+            path = "/stations/garage/updates"
+            await _until(client, headers, path, ("status", "INSTALLED"))
+
+
+async def _until(
+    client: httpx.AsyncClient,
+    headers: dict[str, str],
+    path: str,
+    wanted: tuple[str, str],
+) -> None:
+    """Wait until what is at a path, or the first of it, says what is wanted."""
+    async with asyncio.timeout(WITHIN_S):
+        while True:
+            answer = await client.get(path, headers=headers)
+            shown = answer.json()
+            shown = shown[0] if isinstance(shown, list) else shown
+            if shown.get(wanted[0]) == wanted[1]:
+                return
+            await asyncio.sleep(0.1)

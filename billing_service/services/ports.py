@@ -561,8 +561,11 @@ class Firmware(Protocol):
     async def of_station(self, station_id: str) -> list[FirmwareUpdate]:
         """Return a station's newest fifty, the newest first."""
 
+    async def any_without_outcome(self, since: datetime) -> bool:
+        """Return whether ``without_outcome`` has any."""
+
     async def without_outcome(self, since: datetime) -> list[FirmwareUpdate]:
-        """Return those requested since then that may still end."""
+        """Return those requested since then that may still end; until then they are ours."""
 
     async def save(self, changed: FirmwareUpdate) -> None:
         """Replace."""

@@ -241,9 +241,13 @@ class Updates:
         that has said nothing for too long has given no answer.
         """
         now = self._clock()
+        since = now - _HEARD_OF_FOR
+        async with self._open_read() as read:
+            if not await read.firmware.any_without_outcome(since):
+                return 0
         ended = 0
         async with self._open_uow() as uow:
-            for update in await uow.firmware.without_outcome(now - _HEARD_OF_FOR):
+            for update in await uow.firmware.without_outcome(since):
                 station = await uow.stations.get(update.station_id)
                 info = (station.info if station else None) or {}
                 boot = info.get("boot")

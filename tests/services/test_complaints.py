@@ -143,7 +143,8 @@ async def test_nothing_is_counted_twice(site: Site) -> None:
         for n in range(61)
     ]
     session, _, _ = await charged(site, frames)
-    assert (session.grid_wh, session.solar_wh, session.energy_wh) == (60, 120, 180)
+    assert [session.grid_wh, session.solar_wh] == [Decimal(60), Decimal(120)]
+    assert session.energy_wh == 180
 
 
 async def test_a_reboot_makes_no_spike(site: Site) -> None:
@@ -211,7 +212,7 @@ async def test_a_tariff_zone_begins_on_time_after_the_change(
     """evcc#28831: the night begins at 22:00 local on the day of the change as on the day before."""
     before = timedelta(hours=19 if evening.day == 24 else 20)  # 21:00 local
     _, periods, cost = await charged(site, hours(evening + before, 2))
-    assert (priced(cost, "0.30"), priced(cost, "0.10")) == (1, 1)
+    assert priced(cost, "0.30") == priced(cost, "0.10") == 1
     assert evening + before + timedelta(hours=1) in {
         period.started_at for period in periods
     }
@@ -263,7 +264,8 @@ async def test_flapping_between_sun_and_grid_loses_nothing(site: Site) -> None:
             grid += 10
     frames.append(reading(T0 + timedelta(seconds=1800), grid, solar, watts=3600))
     session, periods, cost = await charged(site, frames)
-    assert (session.solar_wh, session.grid_wh) == (solar, grid) == (900, 900)
+    assert session.solar_wh == solar == 900
+    assert session.grid_wh == grid == 900
     for source, wh in ((Source.SOLAR, solar), (Source.GRID, grid)):
         of = [period for period in periods if period.source is source]
         assert sum(period.energy_wh for period in of) == wh

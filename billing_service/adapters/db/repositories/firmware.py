@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, exists, insert, select, update
 
 from billing_service.adapters.db.repositories.base import Repository
 from billing_service.adapters.db.tables import firmware_images, firmware_updates
@@ -81,20 +81,18 @@ class FirmwareRepository(Repository):
             .limit(_UPDATES_AT_MOST)
         )
 
+    async def any_without_outcome(self, since: datetime) -> bool:
+        """Return whether ``without_outcome`` has any."""
+        found = await self._connection.scalar(
+            select(exists().where(*_without_outcome(since)))
+        )
+        return bool(found)
+
     async def without_outcome(self, since: datetime) -> list[FirmwareUpdate]:
         """Return those requested since then that may still end; they are ours until we end."""
         return await self._several(
             select(firmware_updates)
-            .where(
-                firmware_updates.c.requested_at >= since,
-                firmware_updates.c.status.in_(
-                    [
-                        UpdateStatus.SENT.value,
-                        UpdateStatus.ACCEPTED.value,
-                        UpdateStatus.NO_ANSWER.value,
-                    ]
-                ),
-            )
+            .where(*_without_outcome(since))
             .order_by(firmware_updates.c.id)
             .with_for_update()
         )
@@ -109,6 +107,19 @@ class FirmwareRepository(Repository):
 
     async def _several(self, query: Select[Any]) -> list[FirmwareUpdate]:
         return [_update(row) for row in await self._connection.execute(query)]
+
+
+_MAY_END = tuple(
+    status.value
+    for status in (UpdateStatus.SENT, UpdateStatus.ACCEPTED, UpdateStatus.NO_ANSWER)
+)
+
+
+def _without_outcome(since: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
+        firmware_updates.c.requested_at >= since,
+        firmware_updates.c.status.in_(_MAY_END),
+    )
 
 
 def _row(each: FirmwareUpdate) -> dict[str, Any]:
