@@ -7,7 +7,12 @@ it with ``docs/firmware-reference.md``.
 import importlib
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import esphome.config_validation as cv
+import voluptuous as vol
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "components"))
@@ -63,44 +68,114 @@ def settings_table(name: str) -> str:
     return "\n".join(rows)
 
 
-def entities_table() -> str:
-    """All entities of the native API."""
-    rows = ["| Platform | Key | Unit |", "|---|---|---|"]
-    sensor = importlib.import_module("solarrally.sensor")
+def inner(value: Any) -> dict[Any, Any] | None:
+    """The keys of a part of the schema, or None when it is a single value."""
+    if isinstance(value, vol.Schema):
+        return value.schema if isinstance(value.schema, dict) else None
+    for part in getattr(value, "validators", ()):
+        if (keys := inner(part)) is not None:
+            return keys
+    return None
+
+
+def paths(keys: dict[Any, Any], above: str = "") -> Iterator[tuple[str, str, str]]:
+    """Path, need and default of each value in the schema."""
+    for key, value in keys.items():
+        if isinstance(key, cv.GenerateID) or str(key) in ("id", "setup_priority"):
+            continue
+        path = f"{above}{key}"
+        below = inner(value)
+        if below is not None:
+            yield from paths(below, f"{path}.")
+            continue
+        default = getattr(key, "default", vol.UNDEFINED)
+        text = "" if isinstance(default, vol.Undefined) else str(default()).strip()
+        shown = (
+            f"`{text.lower() if text in ('True', 'False') else text}`" if text else ""
+        )
+        yield path, "yes" if isinstance(key, vol.Required) else "", shown
+
+
+def others_table() -> str:
+    """Every value of the schema that stands in none of the tables.
+
+    Raises:
+        ValueError: the schema and what is said of it differ.
+    """
+    component = importlib.import_module("solarrally")
+    ranged = set()
+    for where, name, _ in SECTIONS:
+        _, *above = where.split(": ")
+        places = [
+            "".join(f"{part}." for part in (*above[:-1], last))
+            for last in (above[-1].split(", ") if above else [""])
+        ]
+        ranged |= {
+            f"{place.lstrip('.')}{setting.key}"
+            for place in places
+            for setting in getattr(settings, name)
+        }
+    keys = inner(component.CONFIG_SCHEMA)
+    assert keys is not None
+    found = [row for row in paths(keys) if row[0] not in ranged]
+    names = {path for path, _, _ in found}
+    if names != set(settings.OTHERS):
+        raise ValueError(
+            f"not said: {names - set(settings.OTHERS)}; not there: {set(settings.OTHERS) - names}"
+        )
+    rows = ["| Setting | Needed | Default | What |", "|---|---|---|---|"]
     rows += [
-        f"| sensor | `{key}` | {unit} |" for key, (unit, *_) in sensor.SENSORS.items()
+        f"| `{path}` | {needed} | {default} | {settings.OTHERS[path]} |"
+        for path, needed, default in found
     ]
+    return "\n".join(rows)
+
+
+def entities_table() -> str:
+    """All entities of the native API.
+
+    Raises:
+        ValueError: the platforms and what is said of them differ.
+    """
+    entities: dict[str, str] = {}
+    sensor = importlib.import_module("solarrally.sensor")
+    for key, (unit, *_) in sensor.SENSORS.items():
+        entities[f"sensor.{key}"] = unit
     for platform, table in (
         ("binary_sensor", "BINARY_SENSORS"),
         ("text_sensor", "TEXT_SENSORS"),
     ):
         module = importlib.import_module(f"solarrally.{platform}")
-        rows += [f"| {platform} | `{key}` | |" for key in getattr(module, table)]
-    for platform, key in (
+        entities.update({f"{platform}.{key}": "" for key in getattr(module, table)})
+    for platform, constant in (
         ("select", "CONF_MODE"),
         ("number", "CONF_CURRENT_LIMIT"),
         ("switch", "CONF_CHARGING"),
         ("button", "CONF_RESET_FAULTS"),
     ):
-        module = importlib.import_module(f"solarrally.{platform}")
-        rows.append(
-            f"| {platform} | `{getattr(module, key)}` | {'A' if platform == 'number' else ''} |"
-        )
+        key = getattr(importlib.import_module(f"solarrally.{platform}"), constant)
+        entities[f"{platform}.{key}"] = "A" if platform == "number" else ""
+    if set(entities) != set(settings.ENTITIES):
+        raise ValueError(f"differ: {set(entities) ^ set(settings.ENTITIES)}")
+    rows = ["| Platform | Key | Unit | What |", "|---|---|---|---|"]
+    for name, unit in entities.items():
+        platform, _, key = name.partition(".")
+        rows.append(f"| {platform} | `{key}` | {unit} | {settings.ENTITIES[name]} |")
     return "\n".join(rows)
 
 
 def faults_table() -> str:
     """All faults, from the firmware's own table."""
     source = (HERE / "components" / "solarrally" / "fault_logic.cpp").read_text()
-    faults = re.findall(r'\{"(\w+)", (true|false), (true|false)\}', source)
+    faults = re.findall(r'\{"(\w+)", (true|false), (true|false)\},  // (.+)', source)
     word = {"true": "yes", "false": ""}
     rows = [
-        "| Fault | Opens both contactors | Stays until it is reset |",
-        "|---|---|---|",
+        "| Fault | Opens both contactors | Stays until it is reset | What it means |",
+        "|---|---|---|---|",
     ]
     rows += [
-        f"| `{name}` | {word[blocks]} | {word[latched]} |"
-        for name, latched, blocks in faults
+        f"| `{name}` | {word[blocks]} | {word[latched]} | {why} |"
+        for name, latched, blocks, why in faults
     ]
     return "\n".join(rows)
 
@@ -114,6 +189,7 @@ def page() -> str:
     ]
     for where, name, what in SECTIONS:
         parts += [f"### `{where}`", what, settings_table(name)]
+    parts += ["### Everything else", "Paths below `solarrally`.", others_table()]
     parts += ["## Entities", entities_table(), "## Faults", faults_table()]
     return "\n\n".join(parts) + "\n"
 
