@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import structlog
+
 from billing_service.domain.frame import NO_BOOT, Frame, SessionEvent
 from billing_service.services.ports import (
     Clock,
@@ -13,6 +15,8 @@ from billing_service.services.ports import (
     Station,
     UnitOfWork,
 )
+
+log = structlog.get_logger(__name__)
 
 DEFAULT_MAX_POWER_W = 22_000
 """A three-phase wallbox; used until a station has told its own rating."""
@@ -120,6 +124,12 @@ class Ingest:
                 first_seen_at=now,
                 accepted=self._accepts(station_id),
             )
+            if known is None and not station.accepted:
+                log.warning(
+                    "station_waits",
+                    station_id=station_id,
+                    accept=f"solarrally station accept {station_id}",
+                )
             news = batch.news.get(station_id, News())
             # A retained message or a last will is no sign of life.
             alive = batch.alive and (station_id in heard or news.online is True)

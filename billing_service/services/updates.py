@@ -251,8 +251,12 @@ class Updates:
                 station = await uow.stations.get(update.station_id)
                 info = (station.info if station else None) or {}
                 boot = info.get("boot")
-                if info.get("firmware") == update.version and (
-                    isinstance(boot, int) and boot > (update.boot_before or 0)
+                newest = (await uow.firmware.of_station(update.station_id))[0]
+                if (
+                    update.id == newest.id
+                    and info.get("firmware") == update.version
+                    and isinstance(boot, int)
+                    and boot > (update.boot_before or 0)
                 ):
                     status, message = UpdateStatus.INSTALLED, ""
                 elif (

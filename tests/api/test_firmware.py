@@ -159,6 +159,20 @@ async def test_an_outcome_that_was_missed(api: Api, minutes: int) -> None:
     assert (await _newest(api))["status"] == "INSTALLED"
 
 
+async def test_a_new_start_shows_the_last_update_alone(api: Api) -> None:
+    """The one before had no answer, and that stays true."""
+    await _keep(api)
+    api.commands.error = StationSilent("The station garage did not answer within 5 s.")
+    await _update(api)
+    api.commands.error = None
+    api.advance(minutes=1)
+    await _update(api)
+    await api.station(info={"firmware": "1.3.0", "boot": 8})
+    assert await api.services.updates.settle() == 1
+    listed = await api.request("admin", "GET", "/stations/garage/updates")
+    assert [each["status"] for each in listed.json()] == ["INSTALLED", "NO_ANSWER"]
+
+
 async def test_an_update_that_cannot_be(api: Api) -> None:
     """No such image or station, or one that waits to be accepted: nothing is sent."""
     await _keep(api)
