@@ -475,6 +475,7 @@ class BillOut(Out):
     locale: str
     due_on: date | None
     notes: tuple[str, ...]
+    payment_info: str
     co2_g_per_kwh: Number | None
     co2_avoided_g: Number | None
     sha256: str | None = Field(
@@ -531,6 +532,7 @@ class BillOut(Out):
             locale=bill.locale,
             due_on=bill.due_on,
             notes=bill.notes,
+            payment_info=bill.payment_info,
             co2_g_per_kwh=bill.co2_g_per_kwh,
             co2_avoided_g=bill.co2_avoided_g,
             sha256=record.sha256,

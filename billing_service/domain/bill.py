@@ -148,6 +148,7 @@ class Bill:
     verify_at: str = ""
     due_on: date | None = None
     notes: tuple[str, ...] = ()
+    payment_info: str = ""
     co2_g_per_kwh: Decimal | None = None
     co2_avoided_g: Decimal | None = None
 

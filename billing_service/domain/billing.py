@@ -205,6 +205,7 @@ def credit_note(bill: Bill, *, number: str, issued_on: date) -> Bill:
         vat=-bill.vat,
         total=-bill.total,
         due_on=None,
+        payment_info="",
         co2_g_per_kwh=None,
         co2_avoided_g=None,
     )
@@ -217,9 +218,7 @@ def with_terms(bill: Bill, terms: Terms) -> Bill:
     """
     factor = (terms.co2_g_per_kwh or None) if bill.solar_wh else None
     avoided = None if factor is None else bill.solar_wh * factor / 1000
-    notes = [terms.payment_info]
-    if any(line.rate_percent is None for line in bill.vat_lines):
-        notes.insert(0, terms.vat_note)
+    untaxed = any(line.rate_percent is None for line in bill.vat_lines)
     return replace(
         bill,
         locale=terms.locale,
@@ -231,7 +230,8 @@ def with_terms(bill: Bill, terms: Terms) -> Bill:
         due_on=None
         if terms.payment_days is None
         else bill.issued_on + timedelta(days=terms.payment_days),
-        notes=tuple(note for note in notes if note),
+        notes=(terms.vat_note,) if untaxed and terms.vat_note else (),
+        payment_info=terms.payment_info,
     )
 
 

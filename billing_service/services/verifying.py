@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from billing_service.domain.bill import Bill, BillKind, BillRecord
-from billing_service.domain.errors import NotFound
+from billing_service.domain.errors import DomainError, NotFound
 from billing_service.domain.proof import (
     FIRST_LINK,
     BillEvidence,
@@ -128,7 +128,10 @@ async def _look(
         # It was changed into what cannot be read: its hash says so below.
         evidence = BillEvidence(bill=record.bill)
     unchanged = sha256_of(document) == sha256 and evidence.bill == record.bill
-    wrong = recomputed(evidence)
+    try:
+        wrong = recomputed(evidence)
+    except ValueError, ArithmeticError, DomainError:
+        wrong = ["The evidence cannot be rated: it was changed into what cannot be."]
     if evidence.sessions:
         right = "Metered energy, tariff and rating, computed again, give the same lines and totals."
     else:

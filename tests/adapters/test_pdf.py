@@ -452,6 +452,7 @@ def test_a_credit_note_asks_for_no_money() -> None:
     )
     text = " ".join(pages(PdfBillRenderer()(note, (), SHA256)))
     assert "To be paid by" not in text
+    assert "IBAN" not in text
     assert "CO₂" not in text
 
 

@@ -127,6 +127,17 @@ async def test_a_bill_that_was_taken_back(api: Api) -> None:
             {"audit", "chain"},
         ),
         ("bill_evidence", "UPDATE bill_evidence SET document = '{'", {"evidence"}),
+        (
+            "bill_evidence",
+            "UPDATE bill_evidence SET document = replace(document, '2026-', '1926-')",
+            {"evidence"},
+        ),
+        (
+            "bill_evidence",
+            "UPDATE bill_evidence SET document ="
+            """ replace(document, '"ended_at":"2026', '"ended_at":"2025')""",
+            {"evidence", "numbers"},
+        ),
         ("bill_evidence", "DELETE FROM bill_evidence WHERE ordinal = 1", {"chain"}),
         ("audit_log", "DELETE FROM audit_log WHERE action = 'bill.issue'", {"audit"}),
     ],

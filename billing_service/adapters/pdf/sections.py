@@ -242,7 +242,7 @@ def notes(bill: Bill, formats: Formats) -> Iterator[Flowable]:
             factor=formats.plain_number(float(bill.co2_g_per_kwh)),
         )
         yield paragraph(avoided, style.SMALL)
-    for note in bill.notes:
+    for note in filter(None, (*bill.notes, bill.payment_info)):
         yield Spacer(0, 1.2 * mm)
         yield paragraph(note, style.TEXT)
 
@@ -265,7 +265,7 @@ def _verification(bill: Bill, sha256: str, formats: Formats) -> list[Flowable]:
     code.barFillColor = style.INK
     drawing = Drawing(_QR, _QR)
     drawing.add(code)
-    width = style.WIDTH - 94 * mm - _QR - 3 * mm
+    width = style.WIDTH - 94 * mm - _QR - 7 * mm
     return [_columns([[drawing], text], [_QR + 3 * mm, width])]
 
 
