@@ -134,8 +134,10 @@ async def test_a_bill_that_was_taken_back(api: Api) -> None:
         ),
         (
             "bill_evidence",
-            "UPDATE bill_evidence SET document ="
-            """ replace(document, '"ended_at":"2026', '"ended_at":"2025')""",
+            (
+                "UPDATE bill_evidence SET document ="
+                """ replace(document, '"ended_at":"2026', '"ended_at":"2025')"""
+            ),
             {"evidence", "numbers"},
         ),
         ("bill_evidence", "DELETE FROM bill_evidence WHERE ordinal = 1", {"chain"}),
