@@ -99,6 +99,25 @@ async def test_a_station_speaks_for_itself_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_station_announces_itself_alone(tmp_path: Path) -> None:
+    """To a Home Assistant that knows it from its announcement only; never as a neighbour."""
+    made = by_name(write_access(tmp_path, "ev", ["garage", "carport"]))
+    topics = [
+        f"homeassistant/device/solarrally_{name}/config"
+        for name in ("carport", "garage")
+    ]
+    async with (
+        broker_with(tmp_path) as port,
+        client(port, made[HOME_ASSISTANT]) as home_assistant,
+    ):
+        await home_assistant.subscribe([("homeassistant/#", 1), ("ev/#", 1)])
+        async with client(port, made["garage"]) as garage:
+            for topic in (*topics, "homeassistant/status", "ev/garage/status"):
+                await garage.publish(topic, "x", qos=1)
+        assert await heard(home_assistant, "ev/garage/status") == topics[1:]
+
+
+@pytest.mark.asyncio
 async def test_a_station_hears_its_own_commands_alone(tmp_path: Path) -> None:
     """Home Assistant and the service command; a station cannot listen in on its neighbour."""
     made = by_name(write_access(tmp_path, "ev", ["garage", "carport"]))

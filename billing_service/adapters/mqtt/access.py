@@ -39,8 +39,11 @@ class Credential:
     password: str = field(repr=False)
 
 
-def acl(prefix: str) -> str:
-    """Return Mosquitto's access file for the contract's topics (docs/protocol/mqtt.md)."""
+def acl(prefix: str, stations: Iterable[str] = ()) -> str:
+    """Return Mosquitto's access file for the contract's topics (docs/protocol/mqtt.md).
+
+    Each of ``stations`` may also announce itself to a Home Assistant without our integration.
+    """
     own = f"{prefix}/%u"
     writes = ("telemetry", "backlog", "state", "info", "status", "event", "result")
     lines = [
@@ -59,6 +62,10 @@ def acl(prefix: str) -> str:
         *(f"topic write {prefix}/+/{leaf}" for leaf in ("info", "state", "status")),
         "topic readwrite homeassistant/#",
     ]
+    for station in sorted(set(stations)):
+        # No pattern can say this: %u has to be a whole level.
+        announcement = f"homeassistant/device/solarrally_{station}/config"
+        lines += ["", f"user {station}", f"topic write {announcement}"]
     return "\n".join(lines) + "\n"
 
 
@@ -71,7 +78,8 @@ def write_access(
     station's nor ours lose theirs. The files replace the old ones in one step each and can be
     read by their owner alone. Raises AccessFilesUnusable.
     """
-    wanted = [*SERVICES, *sorted(set(stations))]
+    stations = sorted(set(stations))
+    wanted = [*SERVICES, *stations]
     unknown = sorted(set(renew) - set(wanted))
     if unknown:
         raise AccessFilesUnusable(f"there is no user {unknown[0]} to renew")
@@ -86,7 +94,7 @@ def write_access(
                 made.append(credential)
         passwords = "".join(f"{entries[username]}\n" for username in wanted)
         _replace(folder / PASSWORD_FILE, passwords)
-        _replace(folder / ACL_FILE, acl(prefix))
+        _replace(folder / ACL_FILE, acl(prefix, stations))
     except OSError as error:
         raise AccessFilesUnusable(
             f"{error.filename or folder}: {error.strerror}"
