@@ -2,7 +2,8 @@
 
 Erasing takes the name, the addresses, tokens, sign-ins, and the link to sessions that were never
 billed. What the law wants kept stays: issued bills and the CDRs they rest on with what is printed
-on them, and the audit log, which nobody can change. The account stays as an id that nobody can
+on them, and the audit log, which nobody can change; what it says of a person's name and address
+stands beside it and goes; sign-in names and the numbers of cards stay in it. The account stays as an id that nobody can
 sign in with, so that bills still say whose they are to whoever has the paper.
 """
 
@@ -73,6 +74,7 @@ class Privacy:
             return plain(
                 {
                     "user": user_facts(user),
+                    "customer": asdict(await read.customers.get(user_id)),
                     "sign_ins": grants,
                     "service_tokens": tokens,
                     "charging_tokens": cards,

@@ -536,6 +536,16 @@ audit_log = Table(
     Column("address", Text),
 )
 
+audit_personal = Table(
+    "audit_personal",
+    metadata,
+    # What an entry says of a person, beside the log that nobody can change: so it can be erased.
+    Column("entry_id", BigInteger, ForeignKey("audit_log.id"), primary_key=True),
+    Column("user_id", Text, ForeignKey("users.id"), nullable=False, index=True),
+    Column("before", JsonObject),
+    Column("after", JsonObject),
+)
+
 IMMUTABLE = (
     "bills",
     "cdrs",

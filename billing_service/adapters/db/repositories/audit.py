@@ -6,8 +6,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, insert, select
 
 from billing_service.adapters.db.repositories.base import Repository
-from billing_service.adapters.db.tables import audit_log
+from billing_service.adapters.db.tables import audit_log, audit_personal
 from billing_service.services.ports import AuditEntry, AuditQuery, Page
+
+PERSONAL = frozenset({"name", "full_name", "email", "address", "vat_id"})
+"""Fields of users that can be erased."""
 
 
 class AuditRepository(Repository):
@@ -24,9 +27,16 @@ class AuditRepository(Repository):
         after: dict[str, Any] | None = None,
         address: str | None = None,
     ) -> None:
-        """Append one entry."""
-        await self._connection.execute(
-            insert(audit_log).values(
+        """Append one entry; what it says of a person is kept beside it."""
+        personal: tuple[dict[str, Any] | None, ...] = (None, None)
+        kind, _, user_id = subject.partition(":")
+        if kind == "user":
+            before, personal_before = _parted(before)
+            after, personal_after = _parted(after)
+            personal = personal_before, personal_after
+        result = await self._connection.execute(
+            insert(audit_log)
+            .values(
                 at=at,
                 actor=actor,
                 action=action,
@@ -35,7 +45,18 @@ class AuditRepository(Repository):
                 after=after,
                 address=address,
             )
+            .returning(audit_log.c.id)
         )
+        entry_id = result.scalar_one()
+        if any(personal):
+            await self._connection.execute(
+                insert(audit_personal).values(
+                    entry_id=entry_id,
+                    user_id=user_id,
+                    before=personal[0],
+                    after=personal[1],
+                )
+            )
 
     async def page(self, query: AuditQuery) -> Page[AuditEntry]:
         """Return one page, newest first."""
@@ -44,7 +65,12 @@ class AuditRepository(Repository):
             select(func.count()).select_from(audit_log).where(*where)
         )
         result = await self._connection.execute(
-            select(audit_log)
+            select(
+                audit_log,
+                audit_personal.c.before.label("personal_before"),
+                audit_personal.c.after.label("personal_after"),
+            )
+            .outerjoin(audit_personal, audit_personal.c.entry_id == audit_log.c.id)
             .where(*where)
             .order_by(audit_log.c.id.desc())
             .limit(query.limit)
@@ -57,8 +83,8 @@ class AuditRepository(Repository):
                 actor=row.actor,
                 action=row.action,
                 subject=row.subject,
-                before=row.before,
-                after=row.after,
+                before=_whole(row.before, row.personal_before),
+                after=_whole(row.after, row.personal_after),
                 address=row.address,
             )
             for row in result
@@ -73,6 +99,22 @@ class AuditRepository(Repository):
             .order_by(audit_log.c.id)
         )
         return [each or {} for each in found]
+
+
+def _parted(
+    facts: dict[str, Any] | None,
+) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """Return facts without what is personal, and that."""
+    if facts is None:
+        return None, None
+    personal = {name: facts[name] for name in facts if name in PERSONAL}
+    return {name: facts[name] for name in facts if name not in PERSONAL}, personal
+
+
+def _whole(
+    facts: dict[str, Any] | None, personal: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    return facts if not personal else (facts or {}) | personal
 
 
 def _filters(query: AuditQuery) -> list[ColumnElement[bool]]:

@@ -8,7 +8,9 @@ from sqlalchemy.exc import IntegrityError
 
 from billing_service.adapters.db.repositories.base import Repository
 from billing_service.adapters.db.tables import (
+    audit_personal,
     charging_tokens,
+    customers,
     grants,
     service_tokens,
     session_events,
@@ -18,6 +20,16 @@ from billing_service.adapters.db.tables import (
 )
 from billing_service.domain.errors import Conflict
 from billing_service.services.ports import Role, User
+
+ERASED = (
+    audit_personal,
+    charging_tokens,
+    customers,
+    grants,
+    service_tokens,
+    station_claims,
+)
+"""Tables whose rows go with the person whose they are."""
 
 
 class UserRepository(Repository):
@@ -76,7 +88,7 @@ class UserRepository(Repository):
             .where(sessions.c.user_id == user_id, sessions.c.bill_id.is_(None))
             .values(user_id=None)
         )
-        for mine in (charging_tokens, station_claims, grants, service_tokens):
+        for mine in ERASED:
             await run(delete(mine).where(mine.c.user_id == user_id))
 
     async def any_admin(self) -> bool:
