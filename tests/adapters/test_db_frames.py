@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from billing_service.adapters.db import Database
 from billing_service.domain.frame import NO_BOOT, Frame
-from billing_service.services.ports import Mark
+from billing_service.services.ports import Mark, Station
 from tests.adapters.database import NOW, T0_MS, frame, open_database
 
 
@@ -157,13 +157,26 @@ async def test_nothing_is_kept_without_a_commit(database: Database) -> None:
 
 
 async def test_marks_are_taken_once(database: Database) -> None:
-    """In order of arrival, a station's own only; an undone taking leaves them."""
+    """In order of arrival, a station's own only; an undone taking leaves them.
+
+    A station that nobody has accepted waits apart.
+    """
     marks = [
         Mark(station_id=name, session=session, boot=1, seq=2, from_ms=3, to_ms=2**41)
         for name, session in (("garage", "1-1"), ("carport", ""), ("garage", None))
     ]
     async with database.write() as uow:
-        await uow.marks.add(marks)
+        for name, accepted in (("garage", True), ("carport", True), ("yard", False)):
+            station = Station(
+                id=name,
+                name=name,
+                time_zone="UTC",
+                max_power_w=7_400,
+                first_seen_at=NOW,
+                accepted=accepted,
+            )
+            await uow.stations.save(station)
+        await uow.marks.add([*marks, replace(marks[0], station_id="yard")])
         await uow.commit()
     async with database.write() as uow:
         assert len(await uow.marks.take("garage")) == 2
