@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from billing_service.adapters.bill_json import bill_to_dict
 from billing_service.adapters.db import Database, migrate
-from billing_service.adapters.db.leases import StationLeases
+from billing_service.adapters.db.leases import RETIRING, PostgresLeases
 from billing_service.adapters.db.live import PostgresLiveBus
 from billing_service.adapters.db.migrate import current, head
 from billing_service.adapters.esp_image import read_image
@@ -211,7 +211,13 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Services]:
             parts += [("ingest", ingest.run), ("metering", meter.run)]
         else:
             checks["broker"] = lambda: _check_broker(commands)
-            parts.append(("retiring", lambda: _retire(ingest)))
+            leases = None
+            if settings.is_postgresql:
+                leases = PostgresLeases(database.engine, RETIRING)
+                stack.push_async_callback(leases.close)
+            parts.append(
+                ("retiring", lambda: _retire(ingest, settings.mqtt_client_id, leases))
+            )
         if isinstance(bus, PostgresLiveBus):
             parts.append(("live", bus.run))
         services = wire(
@@ -370,7 +376,7 @@ def _meter(
 ) -> _MeterLoop:
     leases = None
     if settings.is_postgresql:
-        leases = StationLeases(database.engine)
+        leases = PostgresLeases(database.engine)
         stack.push_async_callback(leases.close)
     metering = Metering(
         database.write,
@@ -382,15 +388,24 @@ def _meter(
     return _MeterLoop(metering, news)
 
 
-async def _retire(ingest: MqttIngest) -> None:
-    """Take in what the broker kept for this process when it still had its own ingest."""
+async def _retire(
+    ingest: MqttIngest, client_id: str, leases: PostgresLeases | None
+) -> None:
+    """Take in what the broker kept for this process when it still had its own ingest.
+
+    Processes that start together take turns: the broker lets only one use the client id.
+    """
     while True:
         try:
-            await ingest.retire()
-        except aiomqtt.MqttError:
-            await asyncio.sleep(RESTART_AFTER_S)
-        else:
-            await asyncio.Event().wait()
+            if leases is None or await leases.hold(client_id):
+                await ingest.retire()
+                break
+        except (aiomqtt.MqttError, StoreUnavailable) as error:
+            log.debug("retires_later", error=str(error))
+        await asyncio.sleep(RESTART_AFTER_S)
+    if leases is not None:
+        await leases.close()
+    await asyncio.Event().wait()
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from billing_service.adapters.db import live
 from billing_service.adapters.db.database import Database
-from billing_service.adapters.db.leases import StationLeases
+from billing_service.adapters.db.leases import PostgresLeases
 from billing_service.adapters.db.live import PostgresLiveBus
 from billing_service.domain.cdr import Cdr
 from billing_service.services.ports import LiveUpdate
@@ -182,8 +182,8 @@ async def test_one_process_meters_a_station_until_it_ends(tmp_path: Path) -> Non
     """Another takes over when its connection has gone, not before."""
     async with databases(tmp_path) as (one, two):
         lost: list[str] = []
-        first = StationLeases(one.engine, lambda: lost.append("first"))
-        second = StationLeases(two.engine)
+        first = PostgresLeases(one.engine, lost=lambda: lost.append("first"))
+        second = PostgresLeases(two.engine)
         assert await first.hold("garage")
         assert await first.hold("garage")
         assert not await second.hold("garage")

@@ -1,6 +1,6 @@
-"""Which process meters which station, where several do (PostgreSQL).
+"""Which process does what one alone may do, where there are several (PostgreSQL).
 
-The first to meter a station goes on metering it until it ends: it has the session's sums so far
+Most of all which meters which station: the first to meter a station goes on metering it until it ends: it has the session's sums so far
 in memory, and another would have to fold all frames anew. The lease is an advisory lock of a
 connection of its own, so that it goes with the process, however that goes.
 """
@@ -13,37 +13,43 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing_service.adapters.db.database import is_away, unavailable
 
-_LOCK_CLASS = 0x50_1C
-"""The first half of the lock's name; the station is the second."""
+METERING = 0x50_1C
+"""Leases of stations, by their id: whoever holds one meters it."""
+RETIRING = 0x50_1E
+"""Leases of sessions at the broker, by client id: two that use one throw each other out."""
 
 
-class StationLeases:
+class PostgresLeases:
     """The ``Leases`` port."""
 
     def __init__(
-        self, engine: AsyncEngine, lost: Callable[[], None] = lambda: None
+        self,
+        engine: AsyncEngine,
+        kind: int = METERING,
+        lost: Callable[[], None] = lambda: None,
     ) -> None:
-        """Take the database; ``lost`` is called when all leases have gone with a connection."""
+        """Take the database and what is leased; ``lost`` is called when a connection took all."""
         self._engine = engine
+        self._kind = kind
         self._lost = lost
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._held: set[str] = set()
 
-    async def hold(self, station_id: str) -> bool:
-        """Return whether the station is ours to meter. Raises StoreUnavailable."""
+    async def hold(self, name: str) -> bool:
+        """Return whether it is ours. Raises StoreUnavailable."""
         try:
             if self._connection is None:
                 _, options = self._engine.dialect.create_connect_args(self._engine.url)
                 self._connection = await psycopg.AsyncConnection.connect(
                     **options, autocommit=True
                 )
-            if station_id in self._held:
+            if name in self._held:
                 # A connection that has gone says so here, and its locks went with it.
                 await self._connection.execute("SELECT 1")
                 return True
             cursor = await self._connection.execute(
                 "SELECT pg_try_advisory_lock(%s, hashtext(%s))",
-                (_LOCK_CLASS, station_id),
+                (self._kind, name),
             )
             row = await cursor.fetchone()
         except psycopg.Error as error:
@@ -53,7 +59,7 @@ class StationLeases:
             raise
         if row is None or not row[0]:
             return False
-        self._held.add(station_id)
+        self._held.add(name)
         return True
 
     async def close(self) -> None:
