@@ -108,7 +108,8 @@ async def _guarded(out: Path, *, once: bool, twin: bool) -> int:
     except (RigError, OSError, ExceptionGroup) as error:
         for reason in _reasons(error):
             _say(f"\nfailed: {reason}")
-        _say(f"The programs' logs are in {out / 'site' / 'logs'}")
+        if (logs := out / "site" / "logs").is_dir():
+            _say(f"The programs' logs are in {logs}")
         return 1
     return 0
 
