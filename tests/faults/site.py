@@ -144,11 +144,24 @@ class Site:
         async with self.database.engine.connect() as connection:
             return int(await connection.scalar(text("SELECT count(*) FROM frames")))
 
+    async def _stored(self) -> list[Key]:
+        async with self.database.engine.connect() as connection:
+            rows = await connection.execute(
+                text("SELECT station_id, boot, seq FROM frames")
+            )
+            return [(row.station_id, row.boot, row.seq) for row in rows]
+
     async def until_stored(self, frames: int) -> None:
         """Wait until so many are."""
-        async with asyncio.timeout(WITHIN_S):
-            while await self.stored() < frames:
-                await asyncio.sleep(0.02)
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                while await self.stored() < frames:
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            missing = sorted(self.stations.published - set(await self._stored()))
+            raise AssertionError(
+                f"{len(missing)} frames are missing after {WITHIN_S} s: {missing[:50]}"
+            ) from None
 
     async def check(self, *, energy_wh: int | None = None) -> list[Session]:
         """Wait until all is stored and metered; see that nothing is missing, double or wrong.
@@ -159,11 +172,8 @@ class Site:
         async with asyncio.timeout(WITHIN_S):
             while not await self._metered():
                 await asyncio.sleep(0.05)
+        stored = Counter(await self._stored())
         async with self.database.engine.connect() as connection:
-            rows = await connection.execute(
-                text("SELECT station_id, boot, seq FROM frames")
-            )
-            stored = Counter(tuple(row) for row in rows)
             rejected = await connection.scalar(
                 text("SELECT count(*) FROM rejected_messages")
             )
