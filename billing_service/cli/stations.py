@@ -19,7 +19,7 @@ from billing_service.adapters.mqtt.access import (
 )
 from billing_service.adapters.wire import is_station_id
 from billing_service.api.station_schemas import LogReportOut
-from billing_service.console import fail, run, settings
+from billing_service.cli.console import fail, run, settings
 from billing_service.services.audit import Console
 from billing_service.services.ports import Role, Viewer
 from billing_service.services.stations import Stations
@@ -227,10 +227,3 @@ def _station_of(file: Path) -> str:
 async def _chunks(content: BinaryIO) -> AsyncIterator[bytes]:
     while chunk := await asyncio.to_thread(content.read, _CHUNK):
         yield chunk
-
-
-def install(app: typer.Typer) -> None:
-    """Add the commands to the command line."""
-    app.command()(upload)
-    app.command()(mqtt_access)
-    app.add_typer(stations, name="station")

@@ -7,13 +7,48 @@ import typer
 
 from billing_service import app as service
 from billing_service.adapters.db import backup as whole
-from billing_service.console import run, settings
+from billing_service.adapters.db import migrate as migrate_schema
+from billing_service.adapters.db.migrate import current
+from billing_service.cli.console import run, settings
 
 
-def install(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command()(backup)
-    app.command()(restore)
+def migrate(
+    to: Annotated[
+        str, typer.Option(help="A revision, 'head', or 'base' to drop everything.")
+    ] = "head",
+) -> None:
+    """Bring the database's schema up to date, or to another revision."""
+    configured = settings()
+
+    async def work() -> None:
+        async with service.open_database(configured, service.utc_now) as database:
+            await migrate_schema(
+                database.engine, to, timescaledb=configured.timescaledb
+            )
+            typer.echo(f"The database is at {await current(database.engine)}.")
+
+    run(work())
+
+
+def maintain() -> None:
+    """Sum frames up by hour and day, and drop those past their retention time, now.
+
+    The service does so by itself every few minutes.
+    """
+    configured = settings()
+
+    async def work() -> None:
+        async with service.open_database(configured, service.utc_now) as database:
+            await migrate_schema(database.engine, timescaledb=configured.timescaledb)
+            done = await service.maintenance(
+                configured, database, service.utc_now
+            ).run_once()
+        typer.echo(f"Summed up {done.hours} hours and {done.days} days.")
+        if configured.frames_kept_days:
+            frames = "chunks of old" if done.dropped is None else f"{done.dropped}"
+            typer.echo(f"Settled {done.settled} sessions; dropped {frames} frames.")
+
+    run(work())
 
 
 def backup(

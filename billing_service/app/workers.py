@@ -1,0 +1,94 @@
+"""The process of ``solarrally ingest``: frames are stored and metered beside others."""
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack
+
+import aiomqtt
+
+from billing_service.adapters.db import Database, migrate
+from billing_service.adapters.db.live import PostgresLiveBus
+from billing_service.adapters.mqtt import MqttIngest
+from billing_service.app.background import kept_up, stop
+from billing_service.app.wiring import meter_loop, mqtt_ingest, open_database, utc_now
+from billing_service.services.ports import Clock
+from billing_service.settings import Settings
+
+
+class WorkersNeedPostgres(Exception):
+    """Workers share a database that takes several writers."""
+
+    def __init__(self) -> None:
+        """Say what to do."""
+        super().__init__(
+            "workers need PostgreSQL: set SOLARRALLY_DATABASE_URL, or run solarrally serve"
+        )
+
+
+class BrokerUnavailable(Exception):
+    """The broker could not be reached; the sentence says why."""
+
+
+async def work(settings: Settings, name: str, clock: Clock = utc_now) -> None:
+    """Ingest and meter, without an API, until told to end; any number may do so at once.
+
+    ``name`` tells this worker from the others and stays the same over restarts. Raises
+    WorkersNeedPostgres, MigrationFailed, StoreUnavailable, SettingsInvalid.
+    """
+    if not settings.is_postgresql:
+        raise WorkersNeedPostgres
+    ended = asyncio.Event()
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(settings, clock))
+        await migrate(database.engine, timescaledb=settings.timescaledb)
+        news = asyncio.Event()
+        news.set()
+        bus = PostgresLiveBus(database.engine, news.set)
+        ingest = worker_ingest(settings, database, clock, name, bus)
+        meter = meter_loop(settings, database, clock, bus, news, stack)
+        for part, run in (
+            ("ingest", ingest.run),
+            ("metering", meter.run),
+            ("live", bus.run),
+        ):
+            stack.push_async_callback(stop, asyncio.create_task(kept_up(part, run)))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, ended.set)
+        await ended.wait()
+
+
+async def retire(settings: Settings, name: str, clock: Clock = utc_now) -> int:
+    """Take a worker out of service: store what the broker keeps for it; return how many frames.
+
+    Raises what ``work`` raises, and BrokerUnavailable.
+    """
+    if not settings.is_postgresql:
+        raise WorkersNeedPostgres
+    async with open_database(settings, clock) as database:
+        await migrate(database.engine, timescaledb=settings.timescaledb)
+        ingest = worker_ingest(
+            settings, database, clock, name, PostgresLiveBus(database.engine)
+        )
+        try:
+            await ingest.retire()
+        except aiomqtt.MqttError as error:
+            raise BrokerUnavailable(f"the broker cannot be reached: {error}") from error
+        return ingest.frames
+
+
+def worker_ingest(
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    name: str,
+    bus: PostgresLiveBus,
+) -> MqttIngest:
+    """Return a worker's share of the ingest."""
+    return mqtt_ingest(
+        settings,
+        database,
+        clock,
+        identifier=f"{settings.mqtt_client_id}-{name}",
+        group=settings.mqtt_client_id,
+        stored=bus,
+    )

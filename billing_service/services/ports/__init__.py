@@ -1,0 +1,111 @@
+"""What the use cases need from the world. Adapters implement these; tests may too.
+
+Everything that reads or writes happens inside a ``UnitOfWork``: one request or one ingest batch
+is one transaction. Queries that a person makes take a ``Viewer``: what the person may not see is
+not found, whatever id is asked for.
+
+A ``ReadUnitOfWork`` cannot commit. Use it wherever nothing is written: readers never wait.
+"""
+
+from billing_service.services.ports.access import (
+    Attempts,
+    Grant,
+    Grants,
+    RefreshToken,
+    ServiceToken,
+    ServiceTokens,
+    SignIns,
+)
+from billing_service.services.ports.audit import Audit, AuditEntry, AuditQuery
+from billing_service.services.ports.bills import BillQuery, BillRenderer, Bills
+from billing_service.services.ports.charging_tokens import (
+    ChargingToken,
+    ChargingTokens,
+    TokenType,
+)
+from billing_service.services.ports.common import Clock, Page
+from billing_service.services.ports.corrections import Corrections
+from billing_service.services.ports.firmware import (
+    Firmware,
+    FirmwareImage,
+    FirmwareUpdate,
+    UpdateStatus,
+)
+from billing_service.services.ports.frames import (
+    Frames,
+    Rejected,
+    RejectedMessages,
+    SessionEvents,
+)
+from billing_service.services.ports.live import LiveBus, LiveUpdate
+from billing_service.services.ports.metering import Leases, Mark, Marks
+from billing_service.services.ports.people import (
+    Customer,
+    Customers,
+    Role,
+    User,
+    Users,
+    Viewer,
+)
+from billing_service.services.ports.proofs import Proofs
+from billing_service.services.ports.sessions import SessionQuery, Sessions
+from billing_service.services.ports.stations import CommandSender, Station, Stations
+from billing_service.services.ports.tariffs import Tariffs
+from billing_service.services.ports.unit_of_work import (
+    OpenReadUnitOfWork,
+    OpenUnitOfWork,
+    ReadUnitOfWork,
+    UnitOfWork,
+)
+
+__all__ = [
+    "Attempts",
+    "Audit",
+    "AuditEntry",
+    "AuditQuery",
+    "BillQuery",
+    "BillRenderer",
+    "Bills",
+    "ChargingToken",
+    "ChargingTokens",
+    "Clock",
+    "CommandSender",
+    "Corrections",
+    "Customer",
+    "Customers",
+    "Firmware",
+    "FirmwareImage",
+    "FirmwareUpdate",
+    "Frames",
+    "Grant",
+    "Grants",
+    "Leases",
+    "LiveBus",
+    "LiveUpdate",
+    "Mark",
+    "Marks",
+    "OpenReadUnitOfWork",
+    "OpenUnitOfWork",
+    "Page",
+    "Proofs",
+    "ReadUnitOfWork",
+    "RefreshToken",
+    "Rejected",
+    "RejectedMessages",
+    "Role",
+    "ServiceToken",
+    "ServiceTokens",
+    "SessionEvents",
+    "SessionQuery",
+    "Sessions",
+    "SignIns",
+    "Station",
+    "Stations",
+    "Tariffs",
+    "TokenType",
+    "UnitOfWork",
+    "UpdateStatus",
+    "User",
+    "Users",
+    "Viewer",
+]
