@@ -7,8 +7,9 @@ from contextlib import AsyncExitStack
 import aiomqtt
 
 from billing_service.adapters.db import Database, migrate
+from billing_service.adapters.db.leases import KEEPING, PostgresLeases
 from billing_service.adapters.db.live import PostgresLiveBus
-from billing_service.adapters.mqtt import MqttIngest
+from billing_service.adapters.mqtt import Keeper, MqttIngest
 from billing_service.app.background import kept_up, stop
 from billing_service.app.wiring import meter_loop, mqtt_ingest, open_database, utc_now
 from billing_service.services.ports import Clock
@@ -46,8 +47,12 @@ async def work(settings: Settings, name: str, clock: Clock = utc_now) -> None:
         bus = PostgresLiveBus(database.engine, news.set)
         ingest = worker_ingest(settings, database, clock, name, bus)
         meter = meter_loop(settings, database, clock, bus, news, stack)
+        leases = PostgresLeases(database.engine, KEEPING)
+        stack.push_async_callback(leases.close)
+        keeper = _keeper(settings, database, clock, ingest, bus, leases)
         for part, run in (
             ("ingest", ingest.run),
+            ("keeper", keeper.run),
             ("metering", meter.run),
             ("live", bus.run),
         ):
@@ -66,13 +71,19 @@ async def retire(settings: Settings, name: str, clock: Clock = utc_now) -> int:
         raise WorkersNeedPostgres
     async with open_database(settings, clock) as database:
         await migrate(database.engine, timescaledb=settings.timescaledb)
-        ingest = worker_ingest(
-            settings, database, clock, name, PostgresLiveBus(database.engine)
-        )
+        bus = PostgresLiveBus(database.engine)
+        ingest = worker_ingest(settings, database, clock, name, bus)
+        leases = PostgresLeases(database.engine, KEEPING)
         try:
             await ingest.retire()
+            # The last to go takes the spare sessions along.
+            if await leases.hold(settings.mqtt_client_id):
+                keeper = _keeper(settings, database, clock, ingest, bus, leases)
+                await keeper.retire()
         except aiomqtt.MqttError as error:
             raise BrokerUnavailable(f"the broker cannot be reached: {error}") from error
+        finally:
+            await leases.close()
         return ingest.frames
 
 
@@ -92,3 +103,26 @@ def worker_ingest(
         group=settings.mqtt_client_id,
         stored=bus,
     )
+
+
+def _keeper(
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    ingest: MqttIngest,
+    bus: PostgresLiveBus,
+    leases: PostgresLeases,
+) -> Keeper:
+    """Return what watches over the workers' shared subscription."""
+    group = settings.mqtt_client_id
+    spares = [
+        mqtt_ingest(
+            settings,
+            database,
+            clock,
+            identifier=f"{group}-spare-{number}",
+            stored=bus,
+        )
+        for number in (1, 2)
+    ]
+    return Keeper(ingest, spares, lambda: leases.hold(group))

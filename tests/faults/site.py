@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+import os
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -216,6 +217,19 @@ async def kill(program: Program) -> None:
     assert process is not None
     process.send_signal(signal.SIGKILL)
     await process.wait()
+
+
+@contextmanager
+def frozen(*programs: Program) -> Iterator[None]:
+    """Stop programs for the block as a machine does that has too much to do."""
+    pids = [program.pid for program in programs if program.pid is not None]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from scripts.rig.postgres import Cluster, postgres_bin
 from scripts.rig.process import Program
 from tests.adapters.mosquitto import station_at
 from tests.databases import NO_SERVER
-from tests.faults.site import WITHIN_S, Site, kill, open_site
+from tests.faults.site import WITHIN_S, Site, frozen, kill, open_site
 
 OUTAGE_S = 60
 PASSWORD = "correct horse battery"
@@ -48,6 +48,7 @@ async def test_two_workers_share_the_load_whatever_happens_to_them(
     async with open_site(tmp_path, "a", "b", "c") as site:
         async with site.workers("one", "two") as (one, two):
             await _until_connected(one, two)
+            await _until_said("keeping_what_comes", 1, one, two)
             await site.stations.publish(300)
             burst = asyncio.create_task(site.stations.publish(600))
             await site.until_stored(1000)
@@ -74,6 +75,26 @@ async def test_two_workers_share_the_load_whatever_happens_to_them(
             await site.stations.publish(50)
             await site.check()
         for program in (one, two, again):
+            assert "Traceback" not in program.log.read_text()
+
+
+async def test_what_comes_before_the_workers_are_back(tmp_path: Path) -> None:
+    """A restarted broker has forgotten the shared subscription, and still nothing is lost."""
+    async with (
+        open_site(tmp_path, "garage", "carport") as site,
+        site.workers("one", "two") as workers,
+    ):
+        await _until_connected(*workers)
+        await _until_said("keeping_what_comes", 1, *workers)
+        for restarts in (1, 2):
+            await site.stations.publish(100)
+            with frozen(*workers):
+                await site.broker.stop()
+                await site.broker.start()
+                await site.stations.publish(200)
+            await site.check()
+            await _until_said("keeping_what_comes", 1 + restarts, *workers)
+        for program in workers:
             assert "Traceback" not in program.log.read_text()
 
 
@@ -258,6 +279,13 @@ async def _until_connected(*workers: Program) -> None:
             while "broker_connected" not in worker.log.read_text():
                 assert worker.running, worker.log.read_text()
                 await asyncio.sleep(0.05)
+
+
+async def _until_said(event: str, times: int, *workers: Program) -> None:
+    """Wait until the workers together have logged an event so often."""
+    async with asyncio.timeout(WITHIN_S):
+        while sum(each.log.read_text().count(event) for each in workers) < times:
+            await asyncio.sleep(0.05)
 
 
 async def _until_ready(client: httpx.AsyncClient, **expected: str) -> None:

@@ -1,8 +1,9 @@
 """Which process does what one alone may do, where there are several (PostgreSQL).
 
-Most of all which meters which station: the first to meter a station goes on metering it until it ends: it has the session's sums so far
-in memory, and another would have to fold all frames anew. The lease is an advisory lock of a
-connection of its own, so that it goes with the process, however that goes.
+Most of all which meters which station: the first to meter a station goes on metering it until it
+ends: it has the session's sums so far in memory, and another would have to fold all frames anew.
+The lease is an advisory lock of a connection of its own, so that it goes with the process, however
+that goes.
 """
 
 from collections.abc import Callable
@@ -17,6 +18,8 @@ METERING = 0x50_1C
 """Leases of stations, by their id: whoever holds one meters it."""
 RETIRING = 0x50_1E
 """Leases of sessions at the broker, by client id: two that use one throw each other out."""
+KEEPING = 0x50_1F
+"""Leases of a group's spare sessions at the broker, by the group."""
 
 
 class PostgresLeases:

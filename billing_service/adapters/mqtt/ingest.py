@@ -85,10 +85,16 @@ class MqttIngest:
         self._default_station = default_station
         self._stored = stored
         self._failures = 0
-        self.connected = False
+        self._client: AcknowledgingClient | None = None
+        self._connections = 0
         self.frames = 0
         self.duplicates = 0
         self.rejected = 0
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker sends us what it gets."""
+        return self._client is not None
 
     async def run(self) -> None:
         """Read until cancelled; reconnect whenever the connection is lost."""
@@ -110,7 +116,7 @@ class MqttIngest:
                 if self.connected or self._failures == 0:
                     log.warning("broker_lost", host=self._broker.host, error=str(error))
             finally:
-                self.connected = False
+                self._client = None
             await asyncio.sleep(_wait(self._failures))
             self._failures += 1
 
@@ -118,8 +124,9 @@ class MqttIngest:
         async with self._broker.client(
             self._identifier, persistent=True, window=WINDOW
         ) as client:
-            await client.subscribe([(topic, 1) for topic in self._topics()])
-            self.connected = True
+            await client.subscribe(_at_least_once(self._topics()))
+            self._client = client
+            self._connections += 1
             self._failures = 0
             log.info("broker_connected", host=self._broker.host, port=self._broker.port)
             linger_s = LINGER_S
@@ -129,11 +136,38 @@ class MqttIngest:
                 linger_s = BUSY_LINGER_S if len(batch) >= BUSY_FROM else LINGER_S
 
     def _topics(self) -> list[str]:
+        return [*self._once(), *(f"{self._broker.prefix}/+/{leaf}" for leaf in NEWS)]
+
+    def _once(self) -> list[str]:
         prefix = self._broker.prefix
-        once = [f"{prefix}/telemetry", *(f"{prefix}/+/{leaf}" for leaf in ONCE)]
+        topics = [f"{prefix}/telemetry", *(f"{prefix}/+/{leaf}" for leaf in ONCE)]
         if self._group is not None:
-            once = [f"$share/{self._group}/{topic}" for topic in once]
-        return [*once, *(f"{prefix}/+/{leaf}" for leaf in NEWS)]
+            return [f"$share/{self._group}/{topic}" for topic in topics]
+        return topics
+
+    async def subscribed(self) -> int:
+        """Have the broker confirm that we are subscribed; return which connection of ours it is.
+
+        As long as that stays the same, the broker has not restarted. Raises aiomqtt.MqttError when
+        it cannot be reached.
+        """
+        client, connection = self._client, self._connections
+        if client is None:
+            raise aiomqtt.MqttError("not connected")
+        await client.subscribe(_at_least_once(self._once()))
+        return connection
+
+    async def begin_anew(self) -> None:
+        """Have the broker forget what it keeps for us, and keep what comes only once from now on.
+
+        Nothing is read. Raises aiomqtt.MqttError when the broker cannot be reached.
+        """
+        await self._forgotten()
+        # Not with a clean start: Mosquitto does not write down sessions that began with one.
+        async with self._broker.client(
+            self._identifier, persistent=True, window=1
+        ) as client:
+            await client.subscribe(_at_least_once(self._once()))
 
     async def retire(self) -> None:
         """Store what the broker still keeps for us, then have it keep nothing more.
@@ -152,8 +186,12 @@ class MqttIngest:
                 except TimeoutError:
                     break
                 await self._take(client, batch)
+        await self._forgotten()
+
+    async def _forgotten(self) -> None:
+        """End our session at the broker, with all that it holds."""
         async with self._broker.client(self._identifier, persistent=False, window=1):
-            log.info("retired", client_id=self._identifier)
+            log.debug("session_ended", client_id=self._identifier)
 
     async def _take(
         self, client: AcknowledgingClient, messages: Sequence[aiomqtt.Message]
@@ -260,6 +298,11 @@ class MqttIngest:
                 payload=bytes(message.payload[:MAX_MESSAGE_BYTES]),
             )
         )
+
+
+def _at_least_once(topics: Sequence[str]) -> list[tuple[str, int]]:
+    """Return what to subscribe to, with QoS 1."""
+    return [(topic, 1) for topic in topics]
 
 
 def _note(batch: Batch, station: str, leaf: str, payload: bytes) -> None:
