@@ -36,10 +36,10 @@ def utc_now() -> datetime:
 
 @cache
 def cluster() -> Cluster:
-    """Return the run's server. Skips the test when there is none to be had."""
+    """Return the run's server. Fails the test when there is none to be had."""
     bin_dir = postgres_bin()
     if bin_dir is None:
-        pytest.skip(NO_SERVER)
+        pytest.fail(NO_SERVER)
     made = Cluster(bin_dir)
     atexit.register(made.remove)
     made.start()
