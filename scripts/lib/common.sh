@@ -61,6 +61,13 @@ bootstrap_tools() {
   printf '%s\n' "$dir/bin"
 }
 
+# Prints what pip's files say of a setting, nothing when they do not.
+pip_setting() {
+  local python
+  python=$(system_python 'import pip') || return 0
+  "$python" -m pip config get "global.$1" 2>/dev/null || true
+}
+
 # Sets UV: the one on PATH when it is new enough, else our own.
 find_uv() {
   local version
@@ -73,13 +80,16 @@ find_uv() {
   fi
   [ -n "$UV" ] || UV=$(bootstrap_tools)/uv
   # uv reads neither pip's settings nor the system's certificates unless it is told to.
-  local index
+  local index cert
   if [ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ]; then
-    index=${PIP_INDEX_URL:-$(python3 -m pip config get global.index-url 2>/dev/null || true)}
+    index=${PIP_INDEX_URL:-$(pip_setting index-url)}
     [ -z "$index" ] || export UV_DEFAULT_INDEX=$index
   fi
-  if [ -z "${SSL_CERT_FILE:-}" ] && [ -n "${PIP_CERT:-}" ]; then
-    export SSL_CERT_FILE=$PIP_CERT
+  if [ -z "${SSL_CERT_FILE:-}" ]; then
+    cert=${PIP_CERT:-$(pip_setting cert)}
+    # Where a proxy has a certificate of its own, Debian's list is where it was added.
+    [ -n "$cert" ] || cert=/etc/ssl/certs/ca-certificates.crt
+    [ ! -r "$cert" ] || export SSL_CERT_FILE=$cert
   fi
   export UV UV_NO_PROGRESS=1 UV_PYTHON_DOWNLOADS=manual
 }
