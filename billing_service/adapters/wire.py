@@ -37,6 +37,9 @@ _MAX_POWER_WITHOUT_SOURCE_W = 50
 
 _STATION = re.compile(r"[a-z0-9_-]{1,32}")
 _SESSION = re.compile(r"[A-Za-z0-9_-]{1,36}")
+_EVENT_TYPE = re.compile(r"[a-z_]{1,40}")
+_REASON = re.compile(r"[a-z0-9_]{1,40}")
+_TOKEN = re.compile(r".{1,36}", re.DOTALL)
 RFC3339 = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}"
     r"(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
@@ -132,7 +135,7 @@ def parse_event(
     """
     value = _object(_decode(payload, MAX_MESSAGE_BYTES))
     problems = _Problems()
-    kind = _text(value, "type", problems, needed=True)
+    kind = _text(value, "type", problems, needed=True, form=_EVENT_TYPE)
     at_ms = _time(value, "timestamp", problems, now_ms, needed=True)
     started_ms = _time(value, "started_at", problems, now_ms)
     session = _text(
@@ -149,8 +152,14 @@ def parse_event(
             "grid_wh",
         )
     }
-    token = _text(value, "token", problems)
-    reason = _text(value, "reason", problems, needed=kind == EventType.SESSION_ENDED)
+    token = _text(value, "token", problems, form=_TOKEN)
+    reason = _text(
+        value,
+        "reason",
+        problems,
+        needed=kind == EventType.SESSION_ENDED,
+        form=_REASON,
+    )
     if kind == EventType.SESSION_ENDED and "started_at" not in value:
         problems.add("missing_field", "started_at is missing")
     problems.check()
