@@ -227,6 +227,27 @@ async def test_state_info_and_status_tell_of_the_station(tmp_path: Path) -> None
         assert (station.info, station.state) == (json.loads(info), json.loads(state))
 
 
+async def test_a_removed_station_is_no_complaint(tmp_path: Path) -> None:
+    """An empty message clears a retained topic: nothing is rejected, what was known stays."""
+    info = golden_bytes("info", "full")
+    async with mosquitto(tmp_path) as broker, open_site(tmp_path) as site:
+        ingest = ingest_of(broker, site)
+        async with running(ingest):
+            await until(lambda: ingest.connected)
+            await publish(
+                broker,
+                ("garage/info", info),
+                *((f"garage/{topic}", b"") for topic in ("info", "state", "status")),
+                ("garage/telemetry", frame(0)),
+            )
+            await until(lambda: ingest.frames == 1)
+        assert ingest.rejected == 0
+        async with site.database.read() as uow:
+            station = await uow.stations.get("garage")
+        assert station is not None
+        assert station.info == json.loads(info)
+
+
 @asynccontextmanager
 async def answering(
     broker: Mosquitto, answer: dict[str, object] | None

@@ -307,6 +307,9 @@ def _at_least_once(topics: Sequence[str]) -> list[tuple[str, int]]:
 
 def _note(batch: Batch, station: str, leaf: str, payload: bytes) -> None:
     """Take a station's info, state or status. Raises FrameRejected, and then notes nothing."""
+    if not payload:
+        # An empty message is how a retained one is deleted.
+        return
     news = batch.news.get(station, News())
     match leaf:
         case "info":
