@@ -12,7 +12,7 @@ from pathlib import Path
 
 from scripts.rig.place import Place, place_of_midday
 from scripts.rig.process import RigError
-from scripts.rig.results import Results, bill_the_session
+from scripts.rig.results import FILES, Results, bill_the_session
 from scripts.rig.site import Site
 
 DEFAULT_OUT = Path(__file__).resolve().parents[2] / ".demo"
@@ -115,7 +115,13 @@ async def _guarded(out: Path, *, once: bool, twin: bool) -> int:
 
 
 def _site(out: Path, pace: Pace) -> Site:
-    return Site(out / "site", out / "frames.jsonl", pace.place, _say)
+    return Site(
+        out / "site",
+        out / "frames.jsonl",
+        pace.place,
+        _say,
+        stale=[out / name for name in FILES],
+    )
 
 
 async def _once(out: Path, pace: Pace) -> None:

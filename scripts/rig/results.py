@@ -13,6 +13,13 @@ from scripts.rig.homeassistant import DOMAIN, Connection
 from scripts.rig.process import RigError
 from scripts.rig.site import Site
 
+SESSION, BILL, DOCUMENT, STATES = FILES = (
+    "session.json",
+    "bill.json",
+    "bill.pdf",
+    "home-assistant.json",
+)
+
 # Real time that is allowed for each step after the session.
 _WITHIN_S = 120.0
 
@@ -83,9 +90,9 @@ async def bill_the_session(
         finally:
             watch.cancel()
             given.cancel()
-    _write(out / "session.json", session)
-    _write(out / "bill.json", bill)
-    _write(out / "home-assistant.json", states)
+    _write(out / SESSION, session)
+    _write(out / BILL, bill)
+    _write(out / STATES, states)
     return Results(session, bill, states)
 
 
@@ -114,7 +121,7 @@ async def _billed(site: Site, out: Path) -> tuple[dict[str, Any], dict[str, Any]
             await driver.content(f"{path}/bill", "application/json")
         )
         pdf = await driver.content(f"{path}/bill", "application/pdf")
-    (out / "bill.pdf").write_bytes(pdf)
+    (out / DOCUMENT).write_bytes(pdf)
     return session, bill
 
 

@@ -4,7 +4,7 @@ import asyncio
 import fcntl
 import io
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
@@ -31,12 +31,23 @@ type Say = Callable[[str], None]
 class Site:
     """Broker, billing service, Home Assistant, recorder and station in `folder`.
 
+    `stale` is what an earlier run has left elsewhere: it is removed at the start.
+
     ``start`` brings all of it up but the station; ``charge`` switches the station on. ``stop``
     ends everything that was started, and can be called at any time.
     """
 
-    def __init__(self, folder: Path, frames: Path, place: Place, say: Say) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        frames: Path,
+        place: Place,
+        say: Say,
+        *,
+        stale: Iterable[Path] = (),
+    ) -> None:
         self.folder = folder
+        self._stale = (frames, *stale)
         self._say = say
         self._lock: io.TextIOWrapper | None = None
         self._started_at = asyncio.get_running_loop().time()
@@ -190,3 +201,6 @@ class Site:
         # Passwords and databases of an earlier run are of no use to this one.
         for name in ("mosquitto", "billing", "homeassistant", "station", "logs"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
+        # Nor is what it resulted in: a run that fails must not seem to have made it.
+        for file in self._stale:
+            file.unlink(missing_ok=True)
