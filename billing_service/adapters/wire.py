@@ -311,6 +311,9 @@ def _path(of: str, name: str) -> str:
 
 def _counter(value: dict[str, Any], name: str, problems: _Problems) -> int | None:
     number = value.get(name)
+    if type(number) is float and number.is_integer():
+        # JSON knows one kind of number: 12.0 is 12.
+        number = int(number)
     if type(number) is int:
         if 0 <= number <= _MAX_COUNTER:
             return number

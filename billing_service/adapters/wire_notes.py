@@ -6,7 +6,14 @@ Fields that the contract does not name are allowed and kept: a newer station is 
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from billing_service.adapters.wire import RFC3339, first_reason, parse_object
@@ -17,6 +24,11 @@ def _unique(values: list[str]) -> list[str]:
     if len(set(values)) < len(values):
         raise PydanticCustomError("bad_value", "has an entry twice")
     return values
+
+
+def _whole(value: Any) -> Any:
+    """JSON knows one kind of number: 12.0 is 12."""
+    return int(value) if type(value) is float and value.is_integer() else value
 
 
 def _known_phases(value: int) -> int:
@@ -34,7 +46,8 @@ def _our_protocol(value: int) -> int:
 type _Text = Annotated[str, Field(min_length=1, max_length=64)]
 type _Code = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}\Z")]
 type _Time = Annotated[str, Field(pattern=f"^{RFC3339}\\Z")]
-type _Counter = Annotated[int, Field(ge=0, le=2**32 - 1)]
+type _Whole = Annotated[int, BeforeValidator(_whole)]
+type _Counter = Annotated[_Whole, Field(ge=0, le=2**32 - 1)]
 type _Register = Annotated[float, Field(ge=0, le=10**10)]
 type _Station = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,32}\Z")]
 
@@ -44,14 +57,14 @@ class _Message(BaseModel):
 
 
 class _Info(_Message):
-    protocol: Annotated[int, AfterValidator(_our_protocol)]
+    protocol: Annotated[_Whole, AfterValidator(_our_protocol)]
     station: _Station
     name: _Text = "-"
     manufacturer: _Text = "-"
     model: _Text
     serial: _Text = "-"
     firmware: _Text
-    phases: Annotated[int, AfterValidator(_known_phases)]
+    phases: Annotated[_Whole, AfterValidator(_known_phases)]
     voltage_v: Annotated[float, Field(ge=50, le=500)]
     min_current_a: Annotated[float, Field(ge=0, le=100)]
     max_current_a: Annotated[float, Field(gt=0, le=100)]
@@ -63,7 +76,7 @@ class _Info(_Message):
 
 class _Update(_Message):
     version: _Text
-    progress: Annotated[int, Field(ge=0, le=100)]
+    progress: Annotated[_Whole, Field(ge=0, le=100)]
 
 
 class _OpenSession(_Message):
@@ -85,7 +98,7 @@ class _State(_Message):
     faults: Annotated[list[_Code], AfterValidator(_unique)]
     clock: Literal["synced", "estimated"]
     sd: Literal["ok", "missing", "failed", "full"] = "ok"
-    backlog: Annotated[int, Field(ge=0)] = 0
+    backlog: Annotated[_Whole, Field(ge=0)] = 0
     update: _Update | None = None
     boot: _Counter = 0
     session: _OpenSession | None
