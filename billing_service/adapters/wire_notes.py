@@ -153,6 +153,7 @@ def _checked(model: type[_Message], payload: bytes) -> dict[str, Any]:
     return value
 
 
+_TIMES = ("timestamp", "started_at")
 _KINDS = (
     (re.compile(r"missing"), "missing_field"),
     (re.compile(r".*_type|int_from_float|.*_parsing"), "wrong_type"),
@@ -163,5 +164,9 @@ _KINDS = (
 def _problem(error: ErrorDetails) -> tuple[str, str]:
     """Return the contract's reason for a finding, and a sentence."""
     name = ".".join(map(str, error["loc"]))
+    if error["type"] == "literal_error" and not isinstance(error["input"], str):
+        return "wrong_type", f"{name}: {error['msg']}"
+    if name.endswith(_TIMES) and error["type"] == "string_pattern_mismatch":
+        return "bad_timestamp", f"{name}: is not RFC 3339 with an offset"
     reasons = (reason for kind, reason in _KINDS if kind.fullmatch(error["type"]))
     return next(reasons, "bad_value"), f"{name}: {error['msg']}"
