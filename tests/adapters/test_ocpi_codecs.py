@@ -124,6 +124,8 @@ def broken(change: dict[str, Any], where: dict[str, Any] = ex.WITH_PARKING) -> A
         ([], "$", "must be an object, not an array"),
         (broken({"id": None}), "$.id", "is missing"),
         (broken({"id": "x" * 37}), "$.id", "must be a text of 1 to 36 characters"),
+        (broken({"id": "\ud800"}), "$.id", "must be a text of 1 to 36 characters"),
+        (broken({"name": "a\0b"}), "$.name", "must be a text of 1 to 255 characters"),
         (broken({"currency": 978}), "$.currency", "must be a text"),
         (broken({"elements": None}), "$.elements", "is missing"),
         (broken({"elements": []}), "$.elements", "must not be empty"),

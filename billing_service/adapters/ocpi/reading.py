@@ -14,6 +14,7 @@ _DATE_TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})?",
     re.ASCII | re.IGNORECASE,
 )
+_UNWRITABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _MAX_DIGITS = 30
 # Nobody charged before, and calendars are not known so far ahead.
 _YEARS = range(1970, 2200)
@@ -63,19 +64,23 @@ class Reader:
         required: bool = False,
         limit: int = 255,
     ) -> str | None:
-        """Return a string of 1 to ``limit`` characters."""
+        """Return a string of 1 to ``limit`` characters.
+
+        Control characters and halves of surrogate pairs are refused: not every database and
+        terminal takes them.
+        """
 
         def read(value: object) -> str | None:
             if not isinstance(value, str) or not 0 < len(value) <= limit:
                 return None
-            return value
+            return None if _UNWRITABLE.search(value) else value
 
         return self._read(
             data,
             key,
             path,
             read,
-            f"must be a text of 1 to {limit} characters",
+            f"must be a text of 1 to {limit} characters, none a control character",
             required,
         )
 
