@@ -226,6 +226,16 @@ def test_long_names_wrap(name: str) -> None:
     assert text.count(name.replace(" ", "")) == 2
 
 
+def test_a_heading_stays_with_its_chart() -> None:
+    """Long names that push the chart to the next page take its heading along."""
+    name = "A rather long name " * 30
+    for lines in range(1, 12):
+        long = replace(bill(), customer=replace(CUSTOMER, address=(name,) * lines))
+        texts = pages(PdfBillRenderer()(long, CHART))
+        assert sum("Charging power" in text for text in texts) == 1
+        assert all(("Charging power" in t) == ("kW" in t.split()) for t in texts)
+
+
 def test_control_and_direction_characters_are_dropped() -> None:
     """A name cannot turn the amounts that follow it around."""
     turned = replace(bill(), customer=Party(name="Eve\u202e\x07\nMallory"))
@@ -287,6 +297,16 @@ def test_a_credit_note_names_its_bill() -> None:
     assert "Credit note" in text
     assert "Corrects R2026-000042" in text
     assert "Total −€3.13" in text
+
+
+@pytest.mark.parametrize("locale", sorted(LANGUAGES))
+def test_the_title_of_a_document_is_not_broken(locale: str) -> None:
+    """Also where it is one long word."""
+    note = credit_note(bill(), number="C2026-000001", issued_on=date(2026, 6, 20))
+    for document in (bill(), note):
+        title = LANGUAGES[locale].of_kind(document.kind)
+        (page,) = PdfReader(BytesIO(PdfBillRenderer(locale)(document, ()))).pages
+        assert title in [line.strip() for line in page.extract_text().splitlines()]
 
 
 def test_adjustments_and_prices_with_vat_are_explained() -> None:

@@ -12,6 +12,7 @@ from reportlab.platypus import (
     BaseDocTemplate,
     Flowable,
     Frame,
+    KeepTogether,
     PageTemplate,
     Spacer,
 )
@@ -99,17 +100,16 @@ def _story(
             sections.session_facts(first, formats),
         ]
     if chart:
-        story += [
-            paragraph(words.power_over_time, style.HEADING),
-            power_chart(
-                chart,
-                [e for session in bill.sessions for e in session.estimates],
-                first.time_zone,
-                formats,
-                first.started_at,
-                max(session.ended_at for session in bill.sessions),
-            ),
-        ]
+        drawing = power_chart(
+            chart,
+            [e for session in bill.sessions for e in session.estimates],
+            first.time_zone,
+            formats,
+            first.started_at,
+            max(session.ended_at for session in bill.sessions),
+        )
+        title = paragraph(words.power_over_time, style.HEADING)
+        story.append(KeepTogether([title, drawing]))
     if len(bill.sessions) > 1:
         heading = words.session_many.format(count=len(bill.sessions))
         story.append(paragraph(heading, style.HEADING))

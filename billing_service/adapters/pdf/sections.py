@@ -31,6 +31,7 @@ type Row = list[Cell]
 type Command = tuple[object, ...]
 
 _QR = 22 * mm
+_FACTS = 62 * mm
 
 _PLAIN: list[Command] = [
     ("LEFTPADDING", (0, 0), (-1, -1), 0),
@@ -57,12 +58,17 @@ def header(bill: Bill, formats: Formats) -> Iterator[Flowable]:
         facts.append((words.due, formats.day(bill.due_on)))
     if bill.corrects is not None:
         facts.append((words.corrects, bill.corrects))
+    kind = words.of_kind(bill.kind)
     title: list[Flowable] = [
-        paragraph(words.of_kind(bill.kind), style.TITLE),
+        paragraph(kind, style.fitting(kind, style.TITLE, _FACTS)),
         Spacer(0, 2 * mm),
-        _pairs(facts, 62 * mm, value=style.TEXT_RIGHT),
+        _pairs(facts, _FACTS, value=style.TEXT_RIGHT),
     ]
-    yield _columns([supplier, title], [style.WIDTH - 62 * mm, 62 * mm])
+    # A long name fills its column to the edge.
+    between = 4 * mm
+    yield _columns(
+        [supplier, [], title], [style.WIDTH - _FACTS - between, between, _FACTS]
+    )
     yield Spacer(0, 6 * mm)
     yield paragraph(words.billed_to, style.LABEL)
     yield paragraph(bill.customer.name or "–", style.TEXT_BOLD)

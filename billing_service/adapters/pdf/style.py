@@ -9,7 +9,11 @@ from reportlab.lib.enums import TA_LEFT, TA_RIGHT
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
-from reportlab.pdfbase.pdfmetrics import registerFont, registerFontFamily
+from reportlab.pdfbase.pdfmetrics import (
+    registerFont,
+    registerFontFamily,
+    stringWidth,
+)
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import Paragraph
 
@@ -76,6 +80,19 @@ def style(
         spaceBefore=before,
         spaceAfter=after,
         splitLongWords=True,
+    )
+
+
+def fitting(text: str, wanted: ParagraphStyle, width: float) -> ParagraphStyle:
+    """Return a style in which a short text stands on one line: the wanted one, or smaller."""
+    needed = stringWidth(text, wanted.fontName, wanted.fontSize)
+    if needed <= width:
+        return wanted
+    # Less than a point is left free, so that rounding does not break the line after all.
+    return ParagraphStyle(
+        name=f"{wanted.name}fitting",
+        parent=wanted,
+        fontSize=wanted.fontSize * (width - 0.5) / needed,
     )
 
 
