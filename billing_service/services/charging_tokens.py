@@ -8,6 +8,7 @@ from typing import Any
 
 from billing_service.domain.errors import InvalidInput
 from billing_service.services.audit import Actor, plain
+from billing_service.services.issuing import hold
 from billing_service.services.ports import (
     ChargingToken,
     Clock,
@@ -16,6 +17,7 @@ from billing_service.services.ports import (
     TokenType,
     UnitOfWork,
 )
+from billing_service.services.sessions import with_tariff_of_driver
 from billing_service.services.users import UNSET, Unset
 
 
@@ -115,8 +117,12 @@ class ChargingTokens:
         """Give sessions that the token started, and that are nobody's, to its user."""
         if not token.valid:
             return
+        found = await uow.sessions.driverless(token.uid)
+        await hold(uow, [await uow.sessions.get(each, actor.viewer) for each in found])
         for session_id in await uow.sessions.driverless(token.uid):
             await uow.sessions.assign(session_id, token.user_id)
+            session = await uow.sessions.get(session_id, actor.viewer)
+            await with_tariff_of_driver(uow, session)
             await uow.audit.add(
                 at=self._clock(),
                 actor=actor.label,

@@ -267,11 +267,12 @@ class Metering:
         fresh = session is None
         if session is None:
             session = await self._new(uow, station, name, started)
+        tariff = session.tariff
         session = await self._with_token(uow, station, session, events, fresh=fresh)
         session = await self._with_tariff(uow, session)
         running = self._running.get(session.id)
         told = running.meter.last_key if running else None
-        if not _can_go_on(running, session, new, started):
+        if session.tariff != tariff or not _can_go_on(running, session, new, started):
             running = None
         folded = await self._fold(uow, station, session, events, running, told)
         await self._save(uow, folded.session, folded.metered, folded.meter)
@@ -574,7 +575,8 @@ class Metering:
     ) -> Session:
         """Make a session its token's user's, as soon as the token is known.
 
-        A driver whom an admin has chosen meanwhile, or who has asked for the charge, stays.
+        A driver whom an admin has chosen meanwhile, or who has asked for the charge, stays. One
+        who becomes known only now brings the tariff that they had at the start.
         """
         uid = next((event.token for event in events if event.token), None)
         if uid is None or uid == session.token:
@@ -593,7 +595,10 @@ class Metering:
             before={"user_id": session.user_id},
             after={"user_id": user_id, "token": uid.upper()},
         )
-        return replace(session, user_id=user_id)
+        tariff = await uow.tariffs.in_force(
+            session.started_at, station_id=station.id, user_id=user_id
+        )
+        return replace(session, user_id=user_id, tariff=tariff or session.tariff)
 
     async def _with_tariff(self, uow: UnitOfWork, session: Session) -> Session:
         """Freeze the tariff in force at the start, once there is one."""

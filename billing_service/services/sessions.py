@@ -143,6 +143,8 @@ class Sessions:
         wants_admin = changes.ended or not isinstance(changes.user_id, Unset)
         async with self._open_read() as read:
             session = await read.sessions.get(session_id, actor.viewer)
+            if wants_admin and actor.viewer.is_admin:
+                await _check_driver(read, session, changes.user_id)
         # A program with a service token starts and stops charges; it decides on nobody's bill.
         if wants_admin and (not actor.viewer.is_admin or actor.scopes is not None):
             raise NotAllowed("Only an admin may do this.")
@@ -157,13 +159,8 @@ class Sessions:
             before = session
             if not isinstance(changes.user_id, Unset):
                 session = replace(session, user_id=changes.user_id)
+                await _check_driver(uow, before, changes.user_id)
                 if session.user_id != before.user_id:
-                    if before.bill_id is not None:
-                        raise SessionBilled("A billed session keeps its driver.")
-                    if session.user_id is not None and (
-                        await uow.users.get(session.user_id) is None
-                    ):
-                        raise InvalidInput(("user_id", "there is no such user"))
                     await uow.sessions.assign(session_id, session.user_id)
                     session = await with_tariff_of_driver(uow, session)
             if changes.ended and session.status in OPEN:
@@ -237,22 +234,24 @@ async def with_tariff_of_driver(uow: UnitOfWork, session: Session) -> Session:
         return session
     session = replace(session, tariff=tariff)
     await uow.sessions.save(session)
-    if session.status in OPEN:
-        # Its periods may have to be cut elsewhere: metered anew from its first frame.
-        inferred = SessionFlag.INFERRED in session.flags
-        start_ms = to_ms(session.started_at)
-        await uow.marks.add(
-            [
-                Mark(
-                    station_id=session.station_id,
-                    session=None if inferred else session.station_session,
-                    boot=NO_BOOT,
-                    seq=0,
-                    from_ms=start_ms,
-                    to_ms=to_ms(session.last_frame_at or session.started_at),
-                )
-            ]
-        )
+    if session.settled:
+        # The frames that its periods could be cut by anew are gone.
+        return session
+    # Its periods may have to be cut elsewhere: metered anew from its first frame.
+    inferred = SessionFlag.INFERRED in session.flags
+    start_ms = to_ms(session.started_at)
+    await uow.marks.add(
+        [
+            Mark(
+                station_id=session.station_id,
+                session=None if inferred else session.station_session,
+                boot=NO_BOOT,
+                seq=0,
+                from_ms=start_ms,
+                to_ms=to_ms(session.last_frame_at or session.started_at),
+            )
+        ]
+    )
     return session
 
 
@@ -275,6 +274,18 @@ async def time_zone_of(read: ReadUnitOfWork, session: Session) -> str:
     """Return the time zone of a session's station."""
     station = await read.stations.get(session.station_id)
     return "UTC" if station is None else station.time_zone
+
+
+async def _check_driver(
+    read: ReadUnitOfWork, session: Session, user_id: str | Unset | None
+) -> None:
+    """See that a session may be given to a user. Raises SessionBilled, InvalidInput."""
+    if isinstance(user_id, Unset) or user_id == session.user_id:
+        return
+    if session.bill_id is not None:
+        raise SessionBilled("A billed session keeps its driver.")
+    if user_id is not None and await read.users.get(user_id) is None:
+        raise InvalidInput(("user_id", "there is no such user"))
 
 
 def _refuse_others(session: Session, actor: Actor) -> None:

@@ -286,3 +286,12 @@ async def test_time_filters_read_offsets(api: Api) -> None:
         shifted = local.replace("%2B00:00", "%2B00:00")
         answer = await api.request("admin", "GET", f"/sessions/?started_from={shifted}")
         assert answer.json()["total"] == total
+
+
+async def test_a_change_that_cannot_be_steers_nothing(api: Api) -> None:
+    """A station is not stopped by a request that is refused for another of its fields."""
+    session = await api.charge(ended=False)
+    body = {"charging": False, "user_id": "nobody"}
+    refused = await api.request("admin", "PUT", f"/sessions/{session.id}", json=body)
+    assert code(refused) == (422, "invalid_input")
+    assert api.commands.sent == []

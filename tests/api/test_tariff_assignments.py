@@ -1,10 +1,13 @@
 """Tariffs for users, groups and stations."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.api.harness import STATION, Api, code, problem, tariff_json
+from billing_service.domain.frame import EventType, Frame
+from billing_service.domain.period import Source
+from tests.api.harness import STATION, Api, code, frame, problem, tariff_json
 
 
 async def _store(api: Api, tariff_id: str, *, assigned_only: bool = True) -> None:
@@ -72,6 +75,61 @@ async def test_a_session_gets_its_driver_s_tariff(api: Api) -> None:
     assert await tariff() == "friend"
     await api.request("admin", "PUT", path, json={"user_id": "other"})
     assert await tariff() == "home"
+
+
+@pytest.mark.parametrize("how", ["by an admin", "card known later", "card told late"])
+async def test_a_driver_who_becomes_known_late_pays_by_their_tariff(
+    api: Api, how: str
+) -> None:
+    """To the Wh on each side of its price's change, as if they had been known from the start.
+
+    7.2 kW for 30 minutes, then 0.6 kW: half the time is not half of the energy.
+    """
+    half = {"start_time": "10:00", "end_time": "10:30"}
+    elements = [
+        {"price_components": [{"type": "ENERGY", "price": 1}], "restrictions": half},
+        {"price_components": [{"type": "ENERGY", "price": 2}]},
+    ]
+    body = tariff_json(id="friend", elements=elements)
+    await api.request("admin", "POST", "/tariffs/?assigned_only=true", json=body)
+    await _assign(api, "friend", user_id="driver", from_at="2026-11-01T00:00:00Z")
+    card = {"uid": "04AA", "user_id": "driver"}
+    if how == "card told late":
+        await api.request("admin", "POST", "/tokens/", json=card)
+    plugged = api.plugged("1-1")
+    shown = replace(plugged, token="04AA")
+    known = [shown] if how == "card known later" else [plugged]
+    await api.site.receive([_uneven(minute) for minute in range(40)], known)
+    if how == "card told late":
+        told = replace(shown, type=EventType.SESSION_STARTED)
+        await api.site.receive([], [told])
+    await api.site.receive([_uneven(minute) for minute in range(40, 61)])
+    await api.end("1-1")
+    (session,) = await api.site.sessions()
+    if how == "by an admin":
+        change = {"user_id": "driver"}
+        await api.request("admin", "PUT", f"/sessions/{session.id}", json=change)
+    if how == "card known later":
+        await api.request("admin", "POST", "/tokens/", json=card)
+    await api.site.metering.run_once()
+    bill = (await api.request("driver", "GET", f"/sessions/{session.id}/bill")).json()
+    lines = bill["sessions"][0]["lines"]
+    assert [(line["quantity"], line["amount"]) for line in lines] == [
+        ("3.6", "3.60"),
+        ("0.3", "0.60"),
+    ]
+
+
+def _uneven(minute: int) -> Frame:
+    mwh = 120_000 * min(minute, 30) + 10_000 * max(0, minute - 30)
+    return replace(
+        frame(minute, "1-1"),
+        power_mw=7_200_000 if minute < 30 else 600_000,
+        source=Source.GRID,
+        register_mwh=mwh,
+        solar_mwh=0,
+        grid_mwh=mwh,
+    )
 
 
 async def test_a_new_assignment_ends_the_one_before(api: Api) -> None:
