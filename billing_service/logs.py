@@ -1,10 +1,22 @@
 """How the service logs: lines for people, or JSON for machines."""
 
 import logging
+import re
 import sys
 from typing import Any
 
 import structlog
+
+
+def _printable(_logger: Any, _method: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """Escape what a terminal would obey: a path or a topic may be anyone's."""
+    for key, value in entry.items():
+        if isinstance(value, str) and key != "exception" and _CONTROL.search(value):
+            entry[key] = _CONTROL.sub(lambda found: repr(found[0])[1:-1], value)
+    return entry
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def set_up_logs(level: str, *, json: bool) -> None:
@@ -18,11 +30,12 @@ def set_up_logs(level: str, *, json: bool) -> None:
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if json
         else [
+            _printable,
             structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(),
                 # The one for developers prints all local variables: passwords, thousands of lines.
                 exception_formatter=structlog.dev.plain_traceback,
-            )
+            ),
         ]
     )
     structlog.configure(

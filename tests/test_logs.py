@@ -41,3 +41,17 @@ def test_an_error_is_logged_without_what_was_in_its_variables(
     assert "RuntimeError: 21 characters" in logged
     assert PASSWORD not in logged
     assert len(logged.splitlines()) < 20
+
+
+@pytest.mark.parametrize("json", [False, True])
+def test_a_terminal_is_not_steered_by_what_strangers_send(
+    capsys: pytest.CaptureFixture[str], json: bool
+) -> None:
+    """Control characters of a path or a topic stand in the log as text, and in one line."""
+    set_up_logs("info", json=json)
+    structlog.get_logger("test").info(
+        "request", path="/a\x1b[31m\x00\x9bb", topic="c\nd"
+    )
+    logged = capsys.readouterr().err
+    assert len(logged.splitlines()) == 1
+    assert logged.rstrip("\n").isprintable()
