@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from aiohttp import ClientError
+
 from scripts.rig.place import Place, place_of_midday
 from scripts.rig.process import RigError
 from scripts.rig.results import FILES, Results, bill_the_session
@@ -44,6 +46,8 @@ AT_ONCE = Pace(timedelta(hours=4), speed=600, rate_hz=0.1, tell_every_s=5)
 WATCHED = Pace(timedelta(hours=4), speed=60, rate_hz=0.2, tell_every_s=30)
 # The firmware itself steps fifty times a second, so it cannot run as fast as the simulator.
 TWIN = Pace(timedelta(minutes=20), speed=20, rate_hz=1, tell_every_s=10, twin=True)
+# What is told in a sentence; anything else is a fault of this program.
+_FAILURES = (RigError, OSError, ClientError)
 # What the session may take longer than planned, on a busy machine.
 _SLACK_S = 90.0
 
@@ -105,7 +109,7 @@ async def _guarded(out: Path, *, once: bool, twin: bool) -> int:
             raise
         _say("Everything has ended.")
         return 1 if once else 0
-    except (RigError, OSError, ExceptionGroup) as error:
+    except (*_FAILURES, ExceptionGroup) as error:
         for reason in _reasons(error):
             _say(f"\nfailed: {reason}")
         if (logs := out / "site" / "logs").is_dir():
@@ -193,7 +197,7 @@ def _reasons(error: Exception) -> list[str]:
     """Return what went wrong, a sentence each. Raises what is a fault of this program."""
     if isinstance(error, ExceptionGroup):
         return [reason for it in error.exceptions for reason in _reasons(it)]
-    if not isinstance(error, (RigError, OSError)):
+    if not isinstance(error, _FAILURES):
         raise error
     return [str(error)]
 

@@ -1,6 +1,7 @@
 """Ports that nobody else uses."""
 
 import contextlib
+import os
 import random
 import socket
 from dataclasses import dataclass, field
@@ -43,16 +44,35 @@ class Ports:
     """Hands out ports, each once. What was taken is noted for a person to read."""
 
     notes: list[str] = field(default_factory=list)
-    _given: set[int] = field(default_factory=set)
+    _held: dict[int, int] = field(default_factory=dict)
 
     def choose(self, preferred: int, what: str) -> int:
         """Return `preferred`, or the next port that is free. Raises RigError when none is."""
         for port in range(preferred, min(preferred + _TRIES, 65536)):
-            if port not in self._given and is_free(port):
-                self._given.add(port)
+            if port not in self._held and is_free(port) and self._hold(port):
                 if port != preferred:
                     self.notes.append(f"Port {preferred} is taken; {what} uses {port}.")
                 return port
         raise RigError(
             f"no free port for {what} between {preferred} and {preferred + _TRIES - 1}"
         )
+
+    def _hold(self, port: int) -> bool:
+        """Keep another site off `port` until this process ends, for its server listens only later.
+
+        Return whether no other has it: a name in the kernel that leaves with its owner.
+        """
+        held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            held.bind(f"\0solarrally-port-{port}")
+        except OSError:
+            held.close()
+            return False
+        self._held[port] = held.detach()
+        return True
+
+    def release(self) -> None:
+        """Let others have them."""
+        for held in self._held.values():
+            os.close(held)
+        self._held.clear()

@@ -182,6 +182,7 @@ class Site:
         await self.recorder.stop()
         await asyncio.gather(self.homeassistant.stop(), self.billing.stop())
         await self.broker.stop()
+        self.ports.release()
         if self._lock is not None:
             self._lock.close()
             self._lock = None

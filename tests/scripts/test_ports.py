@@ -57,3 +57,16 @@ def test_a_servers_port_is_not_one_that_the_system_gives_to_clients() -> None:
     port = free_port()
     assert is_free(port)
     assert port < first_for_clients
+
+
+def test_two_sites_that_start_at_once_get_different_ports() -> None:
+    """A port is given once, also before its server listens; it can be had again afterwards."""
+    preferred = free_port()
+    first, second = Ports(), Ports()
+    assert first.choose(preferred, "it") == preferred
+    assert second.choose(preferred, "it") != preferred
+    first.release()
+    second.release()
+    third = Ports()
+    assert third.choose(preferred, "it") == preferred
+    third.release()
