@@ -13,7 +13,15 @@ from billing_service.domain.frame import NO_BOOT, Frame, Pilot, SessionEvent
 from billing_service.domain.period import ChargingPeriod, Source
 from billing_service.domain.register import Register, Step, follows
 from billing_service.domain.session import SessionFlag
-from billing_service.domain.timeline import Energy, Label, Timeline, mwh_of, wh
+from billing_service.domain.timeline import (
+    HALF_UJ_PER_MWH,
+    UNSEEN,
+    Energy,
+    Label,
+    Timeline,
+    mwh_of,
+    wh,
+)
 
 CHARGING_FROM_MW = 50_000
 """Without a control pilot a vehicle counts as charging from 50 W."""
@@ -84,6 +92,11 @@ class SessionMeter:
     _flags: set[SessionFlag] = field(default_factory=set)
     _last_source: Source | None = None
     _timeline: Timeline = field(init=False)
+    _unread: Timeline | None = None
+    """What came since a frame with registers: the next one tells its energy."""
+    _held: list[Step] = field(default_factory=list)
+    """What one register has told of that while the other is in doubt."""
+    _unsure_ms: int = 0
 
     def __post_init__(self) -> None:
         """Cut periods where the rules say a price may change."""
@@ -150,6 +163,7 @@ class SessionMeter:
             or not b.clock_synced
             or b.solar_mwh is None
             or b.grid_mwh is None
+            or self._unread is not None
             or rules.power_steps_mw
             or rules.current_steps_ma
         ):
@@ -189,23 +203,22 @@ class SessionMeter:
 
     def _advance(self, b: Frame) -> None:
         a = self._previous
-        unsure_ms = 0
         if a is None:
             self._first = b
             self._timeline.begin(b.at_ms)
-            self._read_registers(b, 0)
+            self._read_registers(b)
         else:
             if b.at_ms < a.at_ms:
                 # The clock was set back; the counters say what came first. Time stands still.
                 self._flags.add(SessionFlag.CLOCK_ESTIMATED)
                 b = replace(b, at_ms=a.at_ms)
-                unsure_ms = self.rules.max_gap_ms
-            self._interval(a, b, unsure_ms)
+                self._unsure_ms += self.rules.max_gap_ms
+            self._interval(a, b)
         self._previous = b
         if b.source is not Source.NONE:
             self._last_source = b.source
 
-    def _interval(self, a: Frame, b: Frame, unsure_ms: int) -> None:
+    def _interval(self, a: Frame, b: Frame) -> None:
         gap = b.at_ms - a.at_ms > self.rules.max_gap_ms
         half_uj = 0
         if gap:
@@ -215,20 +228,29 @@ class SessionMeter:
             self._integrated_half_uj += half_uj
             for register in (self._total, self._solar, self._grid):
                 register.passed(a.source, half_uj)
-        found = self._read_registers(b, unsure_ms)
+        by_power = [Step(None, half_uj=half_uj)] if half_uj else []
+        found = self._read_registers(b)
         if found is None:
-            # No registers here: Σ P·Δt is what there is.
-            found = [Step(None, half_uj=half_uj)] if half_uj else []
-        self._book(a, b, found, gap=gap)
+            # No registers until now: Σ P·Δt is what there is.
+            self._book(self._timeline, a, b, by_power, gap=gap)
+        elif self._unread is None and _total_of(b) is not None:
+            self._book(self._timeline, a, b, found, gap=gap)
+        else:
+            self._set_aside(a, b, by_power, gap=gap)
+            self._held += found
+            if _total_of(b) is not None and not self._in_doubt:
+                self._settle(a, b)
 
-    def _read_registers(self, b: Frame, unsure_ms: int) -> list[Step] | None:
-        """Return what the registers say was used since the last frame; None if they can't."""
+    @property
+    def _in_doubt(self) -> bool:
+        return self._total.in_doubt or self._solar.in_doubt or self._grid.in_doubt
+
+    def _read_registers(self, b: Frame) -> list[Step] | None:
+        """Return what the registers say was used since they were last read; None if never."""
         total = _total_of(b)
         if total is None:
-            # Power stands in for this stretch; a later reading must not bill it again.
-            for register in (self._total, self._solar, self._grid):
-                register.forget()
-            return None
+            return None if self._total.value is None else []
+        unsure_ms, self._unsure_ms = self._unsure_ms, 0
         split = b.solar_mwh is not None and b.grid_mwh is not None
         found: list[Step] | None = None
         if split and self._solar.value is not None and self._grid.value is not None:
@@ -267,7 +289,52 @@ class SessionMeter:
 
     # -- where the energy belongs -------------------------------------------------------------
 
-    def _book(self, a: Frame, b: Frame, found: list[Step], *, gap: bool) -> None:
+    def _set_aside(
+        self, a: Frame, b: Frame, by_power: list[Step], *, gap: bool
+    ) -> None:
+        """Keep [a, b) and its Σ P·Δt apart until registers that are believed span it."""
+        if self._unread is None:
+            self._unread = Timeline(self.rules.next_boundary)
+            self._unread.begin(a.at_ms)
+        if gap:
+            self._unread.gap(a.at_ms, b.at_ms)
+        else:
+            self._book(self._unread, a, b, by_power, gap=False)
+
+    def _settle(self, a: Frame, b: Frame) -> None:
+        """Bill what registers found over the frames without them."""
+        assert self._unread is not None
+        seen = self._unread.seen()
+        energy = dict.fromkeys(seen, 0)
+        for step in self._held:
+            half_uj = step.mwh * HALF_UJ_PER_MWH + step.half_uj
+            if step.source is None and (whole := sum(seen.values())):
+                by_sun = half_uj * seen[Source.SOLAR] // whole
+                energy[Source.SOLAR] += by_sun
+                energy[Source.GRID] += half_uj - by_sun
+            else:
+                energy[self._source_of(step, a, b)] += half_uj
+        if self._timeline.take_over(self._unread, energy):
+            self._flags.add(SessionFlag.ESTIMATED_SPLIT)
+        self._unread, self._held = None, []
+
+    def _so_far(self) -> Timeline:
+        """Return all periods; Σ P·Δt stands in where registers have not told yet."""
+        if self._unread is None:
+            return self._timeline
+        energy = self._unread.seen()
+        told = {step.source for step in self._held if step.source is not None}
+        energy |= dict.fromkeys(told, 0)
+        for step in self._held:
+            if step.source is not None:
+                energy[step.source] += step.mwh * HALF_UJ_PER_MWH + step.half_uj
+        timeline = self._timeline.copy()
+        timeline.take_over(self._unread, energy)
+        return timeline
+
+    def _book(
+        self, into: Timeline, a: Frame, b: Frame, found: list[Step], *, gap: bool
+    ) -> None:
         """Give the energy of the stretch [a, b) to its sources and cut it into periods."""
         energy = {Source.SOLAR: Energy(), Source.GRID: Energy()}
         for step in found:
@@ -276,32 +343,35 @@ class SessionMeter:
             of.half_uj += step.half_uj
         used = [source for source in self._in_order(a) if energy[source]]
         if gap:
-            self._book_gap(a, b, used, energy)
+            self._book_gap(into, a, b, used, energy)
             return
         label = self._label(a)
         if not used or (used == [a.source]):
-            self._timeline.extend(label, a.at_ms, b.at_ms, energy.get(a.source), a)
+            into.extend(label, a.at_ms, b.at_ms, energy.get(a.source), a)
             return
         if a.source is Source.NONE:
             # A register that ticks between two frames while nothing is connected yet (or any
             # more) belongs to the neighbouring period of its source.
             for source in used:
-                self._timeline.carry(source, energy[source])
-            self._timeline.extend(label, a.at_ms, b.at_ms, None, a)
+                into.carry(source, energy[source])
+            into.extend(label, a.at_ms, b.at_ms, None, a)
             return
-        self._timeline.share_out(a, b, used, energy, label)
+        into.share_out(a, b, used, energy, label)
 
     def _book_gap(
-        self, a: Frame, b: Frame, used: list[Source], energy: dict[Source, Energy]
+        self,
+        into: Timeline,
+        a: Frame,
+        b: Frame,
+        used: list[Source],
+        energy: dict[Source, Energy],
     ) -> None:
         """Book a stretch nobody saw: registers tell how much, their shares tell about when."""
         if not used:
-            self._timeline.extend(
-                Label(Source.NONE, charging=False), a.at_ms, b.at_ms, None, None
-            )
+            into.extend(UNSEEN, a.at_ms, b.at_ms, None, None)
             return
         self._flags.add(SessionFlag.ESTIMATED_SPLIT)
-        self._timeline.share_out(
+        into.share_out(
             a,
             b,
             used,
@@ -334,11 +404,11 @@ class SessionMeter:
 
     def result(self) -> Metered:
         """Return what has been metered so far."""
-        totals = self._timeline.totals()
+        totals = self._so_far().totals()
         solar, grid, estimated = totals.solar_mwh, totals.grid_mwh, totals.estimated_mwh
         integrated = mwh_of(self._integrated_half_uj)
         flags = set(self._flags)
-        if self._total.in_doubt or self._solar.in_doubt or self._grid.in_doubt:
+        if self._in_doubt:
             flags.add(SessionFlag.REGISTER_OUTLIER)
         by_register = self._meter_start is not None
         allowed = max(

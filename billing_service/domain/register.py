@@ -49,12 +49,6 @@ class Register:
         """Whether the last reading has not been explained yet."""
         return self._doubted is not None
 
-    def forget(self) -> None:
-        """Start anew with the next reading."""
-        self.value = self._doubted = None
-        if self._integrated:
-            self._integrated = {}
-
     def rebase(self, value: int | None, at_ms: int) -> None:
         """Take a reading as the level to count from, billing nothing."""
         self.value, self.at_ms, self._doubted = value, at_ms, None

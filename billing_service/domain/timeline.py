@@ -26,6 +26,13 @@ class Label:
     estimated: bool = False
 
 
+UNSEEN = Label(Source.NONE, charging=False)
+"""A stretch of which nothing is known."""
+_GAP = replace(UNSEEN, estimated=True)
+"""A gap that is kept apart: what is found later may fill it."""
+_BILLED = (Source.SOLAR, Source.GRID)
+
+
 @dataclass(slots=True)
 class _Run:
     """A charging period being made: register energy in mWh, integrated energy in half µJ."""
@@ -56,6 +63,13 @@ class _Run:
         self.min_ma = min(self.min_ma, frame.current_ma)
         self.max_ma = max(self.max_ma, frame.current_ma)
 
+    def saw_what(self, other: _Run) -> None:
+        """Widen the extremes by another's."""
+        self.min_mw = _widest(min, self.min_mw, other.min_mw)
+        self.max_mw = _widest(max, self.max_mw, other.max_mw)
+        self.min_ma = _widest(min, self.min_ma, other.min_ma)
+        self.max_ma = _widest(max, self.max_ma, other.max_ma)
+
 
 @dataclass(slots=True)
 class Energy:
@@ -69,9 +83,31 @@ class Energy:
         return bool(self.mwh or self.half_uj)
 
     @property
+    def in_half_uj(self) -> int:
+        """Both together, in half µJ."""
+        return self.mwh * HALF_UJ_PER_MWH + self.half_uj
+
+    @property
     def rounded_mwh(self) -> int:
         """Both together, in whole mWh."""
         return self.mwh + mwh_of(self.half_uj)
+
+
+@dataclass(slots=True)
+class _Share:
+    """An amount given out in proportion to parts of a whole, to the last bit."""
+
+    amount: int
+    whole: int
+    _before: int = 0
+
+    def of(self, part: int) -> int:
+        """Return the next part's share; nothing where there is no whole to be a part of."""
+        if not self.whole:
+            return 0
+        given = self.amount * self._before // self.whole
+        self._before += part
+        return self.amount * self._before // self.whole - given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,11 +171,21 @@ class Timeline:
         seen: bool = True,
     ) -> None:
         """Share the time of [a, b) between the sources in proportion to their energy."""
-        weights = [energy[s].mwh * HALF_UJ_PER_MWH + energy[s].half_uj for s in used]
-        whole, before, start = sum(weights), 0, a.at_ms
-        for source, weight in zip(used, weights, strict=True):
-            before += weight
-            end = a.at_ms + (b.at_ms - a.at_ms) * before // whole
+        self._share_out(a.at_ms, b.at_ms, used, energy, label, a if seen else None)
+
+    def _share_out(
+        self,
+        first: int,
+        last: int,
+        used: list[Source],
+        energy: dict[Source, Energy],
+        label: Label,
+        frame: Frame | None,
+    ) -> None:
+        time = _Share(last - first, sum(energy[s].in_half_uj for s in used))
+        start = first
+        for source in used:
+            end = start + time.of(energy[source].in_half_uj)
             part = Label(
                 source,
                 label.charging,
@@ -147,7 +193,7 @@ class Timeline:
                 label.current_step,
                 label.estimated,
             )
-            self.extend(part, start, end, energy[source], a if seen else None)
+            self.extend(part, start, end, energy[source], frame)
             start = end
 
     def carry(self, source: Source, energy: Energy) -> None:
@@ -204,6 +250,73 @@ class Timeline:
         if frame is not None:
             last.saw(frame)
 
+    # -- stretches whose energy a register will tell later -------------------------------------
+
+    def gap(self, start: int, end: int) -> None:
+        """Append [start, end), of which nothing is known, to be filled when it is taken over."""
+        self.extend(_GAP, start, end, None, None)
+
+    def seen(self) -> dict[Source, int]:
+        """Return Σ P·Δt of each source, half µJ."""
+        return {
+            source: self._carried[source].half_uj
+            + sum(run.half_uj for run in self._runs if run.label.source is source)
+            for source in _BILLED
+        }
+
+    def copy(self) -> Timeline:
+        """Return one that may be lengthened without changing this one."""
+        made = replace(self)
+        made._runs = [*self._runs[:-1], *(replace(run) for run in self._runs[-1:])]
+        made._carried = {s: replace(energy) for s, energy in self._carried.items()}
+        return made
+
+    def take_over(self, apart: Timeline, half_uj: dict[Source, int]) -> bool:
+        """Append what was kept apart, with each source's energy in place of its Σ P·Δt.
+
+        The energy follows the shape of Σ P·Δt; gaps take what that does not explain, and what
+        fits nowhere goes to the neighbouring period of its source. Return whether gaps took any.
+        """
+        seen = apart.seen()
+        gaps_ms = sum(
+            run.end_ms - run.start_ms for run in apart._runs if run.label.estimated
+        )
+        by_power, in_gaps, left = {}, {}, {}
+        for source in _BILLED:
+            energy, power = half_uj[source], seen[source]
+            at_power = min(energy, power) if gaps_ms else energy if power else 0
+            by_power[source] = _Share(at_power, power)
+            in_gaps[source] = _Share(energy - at_power if gaps_ms else 0, gaps_ms)
+            left[source] = 0 if gaps_ms else energy - at_power
+        before = Source.SOLAR
+        for run in apart._runs:
+            source = run.label.source
+            if run.label.estimated:
+                self._fill(run, in_gaps, before)
+                continue
+            share = by_power[source].of(run.half_uj) if source in by_power else 0
+            self.extend(
+                run.label, run.start_ms, run.end_ms, Energy(half_uj=share), None
+            )
+            self._runs[-1].saw_what(run)
+            before = source
+        for source in _BILLED:
+            left[source] += by_power[source].of(apart._carried[source].half_uj)
+            self.carry(source, Energy(half_uj=left[source]))
+        return any(share.amount for share in in_gaps.values())
+
+    def _fill(self, gap: _Run, found: dict[Source, _Share], before: Source) -> None:
+        length = gap.end_ms - gap.start_ms
+        energy = {s: Energy(half_uj=share.of(length)) for s, share in found.items()}
+        used = [s for s in sorted(_BILLED, key=lambda s: s is not before) if energy[s]]
+        if used:
+            label = Label(used[0], charging=True, estimated=True)
+            self._share_out(gap.start_ms, gap.end_ms, used, energy, label, None)
+        else:
+            self.extend(UNSEEN, gap.start_ms, gap.end_ms, None, None)
+
+    # -- the result ----------------------------------------------------------------------------
+
     def totals(self) -> Totals:
         """Return the periods so far and their sums; changes nothing."""
         sums = {source: Energy() for source in Source}
@@ -246,6 +359,14 @@ class Timeline:
             mine.mwh += energy.mwh
             mine.half_uj += energy.half_uj
         return runs
+
+
+def _widest(
+    of: Callable[[int, int], int], one: int | None, other: int | None
+) -> int | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return of(one, other)
 
 
 def mwh_of(half_uj: int) -> int:

@@ -222,11 +222,89 @@ def test_periods_are_cut_at_price_boundaries() -> None:
     assert [p.energy_wh for p in metered.periods] == [15, 5]
 
 
-def test_frames_without_a_register_are_bridged_by_power_once() -> None:
-    """A register that falls silent for a while is not billed twice when it is back."""
-    frames = [reading(0, 0, 0), reading(10, 10, 0), frame(20, 3600), frame(30, 3600),
-              reading(40, 40, 0), reading(50, 50, 0)]  # fmt: skip
-    assert meter(frames, RULES).solar_wh == 50
+def silent(*frames: Frame) -> list[Frame]:
+    """Take the registers out of frames."""
+    return [
+        replace(f, register_mwh=None, solar_mwh=None, grid_mwh=None) for f in frames
+    ]
+
+
+@pytest.mark.parametrize("watts", [0, 1000, 3600, 7200])
+@pytest.mark.parametrize("missing", [(1, 2), (1, 4), (3, 4), (2, 5)])
+def test_a_frame_without_its_register_changes_no_total(
+    watts: float, missing: tuple[int, int]
+) -> None:
+    """What flows past frames without a register is the register's difference, not Σ P·Δt."""
+    frames = [reading(s, 1000 + s, 500, watts=watts) for s in range(0, 61, 10)]
+    frames[slice(*missing)] = silent(*frames[slice(*missing)])
+    session = SessionMeter(RULES)
+    for each in frames:
+        session.add(each)
+        assert session.result() == session.result()
+    assert energies(session.result()) == (Decimal(60), Decimal(0))
+    assert sources_and_wh(session.result()) == [(SOLAR, 60)]
+
+
+def test_a_register_difference_follows_the_power_of_the_frames_without_it() -> None:
+    """Sources that change while registers are silent get their own energy, at their time."""
+    frames = [
+        reading(0, 0, 0), *silent(reading(10, 10, 0), reading(20, 20, 0, GRID),
+        reading(30, 20, 12, GRID)), reading(40, 22, 24, GRID),
+    ]  # fmt: skip
+    metered = meter(frames, RULES)
+    assert energies(metered) == (Decimal(22), Decimal(24))
+    assert sources_and_wh(metered) == [(SOLAR, 22), (GRID, 24)]
+    assert metered.periods[0].ended_at == frames[2].at
+
+
+def test_a_total_alone_is_split_by_the_power_of_the_frames_without_it() -> None:
+    """One register for both sources: each gets its share of it by Σ P·Δt."""
+    frames = [
+        frame(0, 3600, register_mwh=7_000_000), frame(10, 3600), frame(20, 3600, GRID),
+        frame(30, 3600, GRID), frame(40, 3600, GRID, register_mwh=7_044_000),
+    ]  # fmt: skip
+    assert energies(meter(frames, RULES)) == (Decimal(22), Decimal(22))
+
+
+@pytest.mark.parametrize("gap_at", [1, 2, 3])
+def test_nothing_is_lost_in_a_gap_beside_a_frame_without_its_register(
+    gap_at: int,
+) -> None:
+    """Σ P·Δt is billed where it was seen, and what it does not explain belongs to the gap."""
+    frames = [reading(0, 0, 0), *silent(reading(10, 10, 0)),
+              *silent(reading(20, 20, 0)), reading(30, 30, 0)]  # fmt: skip
+    late = [
+        replace(
+            f,
+            at_ms=f.at_ms + 3_600_000,
+            solar_mwh=f.solar_mwh and f.solar_mwh + 500_000,
+            grid_mwh=f.grid_mwh and 80_000,
+            register_mwh=f.register_mwh and f.register_mwh + 580_000,
+        )
+        for f in frames[gap_at:]
+    ]
+    late[-1] = replace(late[-1], grid_mwh=80_000)
+    metered = meter([*frames[:gap_at], *late], RULES)
+    assert energies(metered) == (Decimal(530), Decimal(80))
+    assert metered.estimated_wh == 590
+    assert {Flag.GAP, Flag.ESTIMATED_SPLIT} <= metered.flags
+    assert sum(p.energy_wh for p in metered.periods if p.estimated) == 590
+
+
+def test_a_reset_behind_frames_without_a_register_is_bridged_by_power() -> None:
+    """A register that comes back from zero bills what it counted, and Σ P·Δt before."""
+    frames = [reading(0, 5000, 0), *silent(reading(10, 0, 0), reading(20, 0, 0)),
+              reading(30, 0, 0), reading(40, 11, 0), reading(50, 21, 0)]  # fmt: skip
+    metered = meter(frames, RULES)
+    assert metered.solar_wh == 30 + 21
+    assert Flag.REGISTER_RESET in metered.flags
+
+
+def test_registers_that_never_come_back_leave_what_power_says() -> None:
+    """A meter that falls silent for good is stood in for by Σ P·Δt to the end."""
+    frames = [reading(0, 0, 0), reading(10, 11, 0),
+              *silent(reading(20, 0, 0), reading(30, 0, 0))]  # fmt: skip
+    assert meter(frames, RULES).solar_wh == 31
 
 
 STEPS = st.tuples(
@@ -295,6 +373,28 @@ def test_periods_add_up_to_the_session(
     )
     if frames and all(f.register_mwh is not None for f in frames):
         assert metered.energy_wh * 1000 == used
+
+
+@given(FRAMES, st.data())
+def test_registers_tell_the_same_however_often_they_are_read(
+    steps: list[tuple[int, int, Source, Pilot | None, str]], data: st.DataObject
+) -> None:
+    """Whichever frames between lack their registers, each source's total is its difference."""
+    frames = history([(*step[:4], "both") for step in steps])
+    for at in range(1, len(frames) - 1):
+        if data.draw(st.booleans()):
+            frames[at : at + 1] = silent(frames[at])
+    metered = meter(frames, RULES)
+    assert metered.solar_wh * 1000 == (
+        (frames[-1].solar_mwh or 0) - (frames[0].solar_mwh or 0) if frames else 0
+    )
+    assert metered.grid_wh * 1000 == (
+        (frames[-1].grid_mwh or 0) - (frames[0].grid_mwh or 0) if frames else 0
+    )
+    assert sum(p.energy_wh for p in metered.periods) == metered.energy_wh
+    assert all(p.energy_wh >= 0 and p.ended_at >= p.started_at for p in metered.periods)
+    for one, two in zip(metered.periods, metered.periods[1:], strict=False):
+        assert one.ended_at == two.started_at
 
 
 class Unhurried(SessionMeter):
