@@ -133,7 +133,10 @@ class SessionMeter:
     def close_with(self, event: SessionEvent) -> None:
         """End with the registers the station reported at the end, after all frames."""
         if self._previous is not None:
-            self._advance(_marker(event.station_id, event.at_ms, event.meter_stop_mwh))
+            self._advance(
+                _marker(event.station_id, event.at_ms, event.meter_stop_mwh),
+                by_event=True,
+            )
 
     def add(self, frame: Frame) -> None:
         """Take the next frame."""
@@ -144,7 +147,8 @@ class SessionMeter:
         if not self._goes_on(frame):
             if not frame.clock_synced:
                 self._flags.add(SessionFlag.CLOCK_ESTIMATED)
-            self._advance(frame)
+            # Before the first frame there is only what the start event told.
+            self._advance(frame, by_event=self.frames == 1)
 
     # -- most steps ----------------------------------------------------------------------------
 
@@ -201,7 +205,7 @@ class SessionMeter:
 
     # -- one step ----------------------------------------------------------------------------
 
-    def _advance(self, b: Frame) -> None:
+    def _advance(self, b: Frame, *, by_event: bool = False) -> None:
         a = self._previous
         if a is None:
             self._first = b
@@ -209,8 +213,11 @@ class SessionMeter:
             self._read_registers(b)
         else:
             if b.at_ms < a.at_ms:
-                # The clock was set back; the counters say what came first. Time stands still.
-                self._flags.add(SessionFlag.CLOCK_ESTIMATED)
+                # The counters say what came first. Time stands still.
+                if not by_event or a.at_ms - b.at_ms > self.rules.max_gap_ms:
+                    # The clock was set back. An event alone does not tell that: a station says
+                    # when the plug was pulled, and still waits for its meters' last reading.
+                    self._flags.add(SessionFlag.CLOCK_ESTIMATED)
                 b = replace(b, at_ms=a.at_ms)
                 self._unsure_ms += self.rules.max_gap_ms
             self._interval(a, b)

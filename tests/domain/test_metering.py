@@ -212,6 +212,45 @@ def test_a_clock_set_back_loses_no_energy() -> None:
     assert ends == sorted(ends)
 
 
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "flagged"),
+    [
+        (0, 60, False),
+        (0, 59.94, False),
+        (0.05, 60, False),
+        (0, -10, True),
+        (80, 60, True),
+    ],
+)
+def test_a_plug_that_was_pulled_before_the_last_reading_says_nothing_of_the_clock(
+    start_s: float, end_s: float, flagged: bool
+) -> None:
+    """Meters settle after the unplugging that the event tells of; hours apart is a wrong clock."""
+    started = SessionEvent(
+        station_id="s", type=Type.SESSION_STARTED, at_ms=T0 + round(start_s * 1000),
+        session="1", meter_start_mwh=1_000_000, solar_start_mwh=1_000_000, grid_start_mwh=0,
+    )  # fmt: skip
+    ended = SessionEvent(
+        station_id="s", type=Type.SESSION_ENDED, at_ms=T0 + round(end_s * 1000),
+        session="1", meter_stop_mwh=1_061_000, reason="unplugged",
+    )  # fmt: skip
+    frames = [reading(s, 1000 + s, 0) for s in range(0, 61, 10)]
+    metered = meter(frames, RULES, started=started, ended=ended)
+    assert metered.energy_wh == 61
+    assert (Flag.CLOCK_ESTIMATED in metered.flags) is flagged
+
+
+def test_a_reboot_on_a_set_clock_is_no_estimate() -> None:
+    """A power cut in mid-session, all frames synced: a gap at most, and no word of the clock."""
+    frames = [reading(s, 1000 + s, 0) for s in range(0, 121, 10)]
+    cut = [replace(f, boot=2, seq=i) for i, f in enumerate(frames[7:])]
+    flags = meter([*frames[:6], *cut], RULES).flags
+    assert Flag.CLOCK_ESTIMATED not in flags
+    estimated = replace(cut[0], clock_synced=False)
+    flags = meter([*frames[:6], estimated, *cut[1:]], RULES).flags
+    assert Flag.CLOCK_ESTIMATED in flags
+
+
 def test_periods_are_cut_at_price_boundaries() -> None:
     """A stretch across a boundary is shared by time; nothing is lost."""
     rules = replace(

@@ -155,6 +155,7 @@ async def test_an_outage_with_a_power_cut_costs_no_frame_and_no_watt_hour(
     } == registers
     assert Decimal(session["energy_wh"]) == sum(registers.values())
 
+    assert "clock_estimated" not in session["flags"]
     frames = stored(tmp_path / "billing")
     assert len(frames) > OUTAGE_S
     assert len(set(frames)) == len(frames)
