@@ -217,6 +217,17 @@ def test_stations_from_the_shell() -> None:
     assert solarrally("station", "list").stdout == "barn  The barn\n"
     assert solarrally("station", "accept", "barn").exit_code == 0
     assert "already" in refused(1, "station", "add", "barn")[0]
+    add = ("user", "add", "anna", "--password-stdin")
+    assert solarrally(*add, say=f"{PASSWORD}\n").exit_code == 0
+    access = ("station", "access", "barn")
+    assert solarrally(*access).stdout == "everyone\n"
+    shown = solarrally(*access, "--user", "anna", "--group", "staff").stdout
+    assert shown == solarrally(*access).stdout == "user anna\ngroup staff\n"
+    assert refused(1, *access, "--user", "bob") == ["there is no user bob"]
+    assert "exclude" in refused(2, *access, "--nobody", "--everyone")[0]
+    assert refused(1, "station", "access", "shed") == ["there is no station shed"]
+    assert solarrally(*access, "--nobody").stdout == ""
+    assert solarrally(*access, "--everyone").stdout == "everyone\n"
     assert refused(1, "station", "accept", "garage") == ["there is no station garage"]
     (line,) = refused(2, "station", "add", "The Barn")
     assert "1 to 32" in line

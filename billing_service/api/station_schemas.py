@@ -5,9 +5,14 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator
 
-from billing_service.api.schemas import In, Line, Out, TariffRef
+from billing_service.api.schemas import Group, In, Line, Out, TariffRef
 from billing_service.domain.tariff import Tariff
-from billing_service.services.ports import Station, TokenType, UpdateStatus
+from billing_service.services.ports import (
+    Station,
+    StationAccess,
+    TokenType,
+    UpdateStatus,
+)
 
 
 class StationOut(Out):
@@ -62,7 +67,7 @@ _Rating = Annotated[int, Field(ge=100, le=1_000_000, description="W")]
 
 
 class StationIn(In):
-    """A station to register. ``user_id`` null: everyone who may sign in may use it."""
+    """A station to register. ``user_id`` is whose it is; null: everyone may use it."""
 
     id: Annotated[str, Field(pattern="^[a-z0-9_-]{1,32}$")]
     name: _Name | None = None
@@ -72,12 +77,51 @@ class StationIn(In):
 
 
 class StationPatch(In):
-    """What an admin changes of a station; what is left out stays. ``user_id`` null: for all."""
+    """What an admin changes of a station; what is left out stays. ``user_id`` null: nobody's own."""
 
     name: _Name | None = None
     time_zone: Annotated[str, Field(max_length=64)] | None = None
     max_power_w: _Rating | None = None
     user_id: Annotated[str, Field(max_length=64)] | None = None
+
+
+_UserId = Annotated[str, Field(pattern="^[A-Za-z0-9_.-]{1,64}$")]
+
+
+class AccessIn(In):
+    """Who may use a station, beside the user whose it is and admins; replaces what was set.
+
+    ``users`` are ids. Without ``everyone`` and with empty lists nobody may.
+    """
+
+    everyone: bool = False
+    users: Annotated[tuple[_UserId, ...], Field(max_length=500)] = ()
+    groups: Annotated[tuple[Group, ...], Field(max_length=100)] = ()
+
+    def access(self) -> StationAccess:
+        """Return it as the use cases take it."""
+        return StationAccess(
+            everyone=self.everyone, users=self.users, groups=self.groups
+        )
+
+
+class AccessOut(Out):
+    """Who may use a station: its user, those named, members of the groups, or everyone."""
+
+    user_id: str | None
+    everyone: bool
+    users: list[str]
+    groups: list[str]
+
+    @classmethod
+    def of(cls, station: Station, access: StationAccess) -> Self:
+        """Make it of a station and what was set for it."""
+        return cls(
+            user_id=station.user_id,
+            everyone=access.everyone and station.user_id is None,
+            users=[*access.users],
+            groups=[*access.groups],
+        )
 
 
 _Uid = Annotated[

@@ -21,7 +21,7 @@ from billing_service.adapters.wire import is_station_id
 from billing_service.api.station_schemas import LogReportOut
 from billing_service.cli.console import fail, run, settings
 from billing_service.services.audit import Console
-from billing_service.services.ports import Role, Viewer
+from billing_service.services.ports import Role, StationAccess, Viewer
 from billing_service.services.stations import Stations
 from billing_service.services.uploads import Lines, LogReport
 from billing_service.settings import Settings
@@ -83,6 +83,59 @@ def station_accept(
         async with _stations() as (service_, _):
             await service_.accept(Console(), station_id)
         typer.echo(f"Accepted {station_id}.")
+
+    run(work())
+
+
+@stations.command("access")
+def station_access(
+    station_id: Annotated[str, typer.Argument(help="Its id on MQTT.")],
+    user: Annotated[
+        list[str] | None,
+        typer.Option(help="Who may use it, by the name to sign in with; repeatable."),
+    ] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(help="A group of users who may use it; repeatable."),
+    ] = None,
+    everyone: Annotated[
+        bool, typer.Option("--everyone", help="Whoever may sign in may use it.")
+    ] = False,
+    nobody: Annotated[
+        bool, typer.Option("--nobody", help="Only admins, and whose it is.")
+    ] = False,
+) -> None:
+    """Say who may use a station; replaces what was said before. Without options, show it."""
+    given = [bool(user or group), everyone, nobody].count(True)
+    if given > 1:
+        fail(2, "--everyone, --nobody, and --user or --group exclude each other")
+
+    async def work() -> None:
+        async with _stations() as (service_, configured):
+            people = await _names(configured)
+            if given:
+                unknown = [name for name in user or () if name not in people.values()]
+                if unknown:
+                    fail(1, *(f"there is no user {name}" for name in unknown))
+                ids = {name: user_id for user_id, name in people.items()}
+                await service_.set_access(
+                    Console(),
+                    station_id,
+                    StationAccess(
+                        everyone=everyone,
+                        users=tuple(ids[name] for name in user or ()),
+                        groups=tuple(group or ()),
+                    ),
+                )
+            station, access = await service_.access(station_id)
+        if station.user_id is not None:
+            typer.echo(f"user {people[station.user_id]}, whose it is")
+        elif access.everyone:
+            typer.echo("everyone")
+        for each in access.users:
+            typer.echo(f"user {people[each]}")
+        for each in access.groups:
+            typer.echo(f"group {each}")
 
     run(work())
 
@@ -184,6 +237,15 @@ async def _stations() -> AsyncIterator[tuple[Stations, Settings]]:
             ),
             configured,
         )
+
+
+async def _names(configured: Settings) -> dict[str, str]:
+    """Return the users' names by id."""
+    async with (
+        service.open_database(configured, service.utc_now) as database,
+        database.read() as read,
+    ):
+        return {user.id: user.name for user in await read.users.all()}
 
 
 def _tell(name: str, report: LogReport) -> None:

@@ -78,6 +78,7 @@ class Privacy:
                     "sign_ins": grants,
                     "service_tokens": tokens,
                     "charging_tokens": cards,
+                    "stations": await read.stations.naming(user_id),
                     "sessions": await _sessions(read, viewer),
                     "bills": await self._bills(read, viewer),
                     "audit_log": await _noted(read, user_id),

@@ -152,6 +152,10 @@ class Sessions:
             if session.status not in OPEN:
                 raise InvalidInput(("charging", "the session has ended"))
             command = "start" if changes.charging else "stop"
+            if changes.charging:
+                # Whom the station is closed to meanwhile may still stop what they began.
+                async with self._open_read() as read:
+                    await read.stations.one(session.station_id, actor.viewer)
             await self._commands.send(session.station_id, command)
         async with self._open_uow() as uow:
             await uow.marks.hold(session.station_id)

@@ -14,6 +14,7 @@ from billing_service.services.ports import (
     OpenReadUnitOfWork,
     OpenUnitOfWork,
     Station,
+    StationAccess,
     UnitOfWork,
     Viewer,
 )
@@ -22,7 +23,7 @@ from billing_service.services.users import UNSET, Unset
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StationChanges:
-    """What to change of a station; UNSET stays as it is. ``user_id`` None opens it to all."""
+    """What to change of a station; UNSET stays as it is. ``user_id`` None: nobody's own."""
 
     name: str | Unset = UNSET
     time_zone: str | Unset = UNSET
@@ -173,6 +174,60 @@ class Stations:
             )
             await uow.commit()
         return after
+
+    async def access(self, station_id: str) -> tuple[Station, StationAccess]:
+        """Return a station and who may use it. Raises NotFound."""
+        async with self._open_read() as read:
+            station = await read.stations.get(station_id)
+            if station is None:
+                raise NotFound(f"there is no station {station_id}")
+            return station, await read.stations.access(station_id)
+
+    async def set_access(
+        self, author: Author, station_id: str, access: StationAccess
+    ) -> tuple[Station, StationAccess]:
+        """Say who may use a station. Raises NotFound, InvalidInput."""
+        access = replace(
+            access,
+            users=tuple(sorted(set(access.users))),
+            groups=tuple(sorted(set(access.groups))),
+        )
+        async with self._open_uow() as uow:
+            station = await uow.stations.get(station_id, hold=True)
+            if station is None:
+                raise NotFound(f"there is no station {station_id}")
+            before = await uow.stations.access(station_id)
+            await _check_access(uow, station, access)
+            await uow.stations.set_access(station_id, access)
+            await uow.audit.add(
+                at=self._clock(),
+                actor=author.label,
+                action="station.access",
+                subject=f"station:{station_id}",
+                before=plain(asdict(before)),
+                after=plain(asdict(access)),
+                address=author.address,
+            )
+            await uow.commit()
+        return station, access
+
+
+async def _check_access(
+    uow: UnitOfWork, station: Station, access: StationAccess
+) -> None:
+    problems = []
+    if access.everyone and (access.users or access.groups):
+        problems.append(("everyone", "leave users and groups empty, or say false"))
+    if access.everyone and station.user_id is not None:
+        problems.append(
+            ("everyone", "it is one user's station: set its user_id to null first")
+        )
+    for number, user_id in enumerate(access.users):
+        user = await uow.users.get(user_id)
+        if user is None or not user.active:
+            problems.append((f"users.{number}", f"there is no active user {user_id}"))
+    if problems:
+        raise InvalidInput(*problems)
 
 
 def _changed(station: Station, changes: StationChanges) -> Station:

@@ -21,7 +21,7 @@ from billing_service.adapters.db.migrate import current, migrate
 from billing_service.adapters.db.tables import frame_evidence, metadata, retention
 from billing_service.domain.errors import StoreUnavailable
 from billing_service.domain.frame import EventType, SessionEvent
-from billing_service.services.ports import Mark, Rejected
+from billing_service.services.ports import Mark, Rejected, StationAccess
 from billing_service.settings import PREFIX
 from scripts.rig.process import Program
 from tests import databases
@@ -74,6 +74,8 @@ async def fill(database: Database) -> None:
         await uow.stations.save(
             station(user_id="u-driver", online=True, state={"a": [1, 0.1, None, "é"]})
         )
+        access = StationAccess(everyone=False, users=("u-ünï",), groups=("staff",))
+        await uow.stations.set_access("garage", access)
         await uow.tariffs.add(tariff())
         await uow.tariffs.add(tariff(2))
         for number in ("s-1", "s-2", "s-3"):

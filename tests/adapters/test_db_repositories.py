@@ -23,7 +23,13 @@ from billing_service.adapters.db.repositories.messages import (
 from billing_service.domain.errors import Conflict, NotFound, StoreUnavailable
 from billing_service.domain.frame import EventType, SessionEvent, to_ms
 from billing_service.domain.session import SessionFlag, SessionStatus
-from billing_service.services.ports import Rejected, Role, SessionQuery
+from billing_service.services.ports import (
+    Rejected,
+    Role,
+    SessionQuery,
+    StationAccess,
+    Viewer,
+)
 from tests.adapters.database import (
     ADMIN,
     DRIVER,
@@ -340,6 +346,29 @@ async def test_stations_one_may_use(uow: SqlUnitOfWork) -> None:
     assert await names(OTHER) == ["garage"]
     with pytest.raises(NotFound):
         await uow.stations.one("carport", OTHER)
+
+
+async def test_stations_that_several_may_use(uow: SqlUnitOfWork) -> None:
+    """Named users and members of named groups, each time anew; an empty list lets nobody in."""
+
+    async def may_use(viewer: Viewer) -> bool:
+        return [each.id for each in await uow.stations.visible(viewer)] == ["garage"]
+
+    await uow.users.save(user(OTHER.user_id, group="staff"))
+    for access, expected in (
+        (StationAccess(), (True, True)),
+        (StationAccess(everyone=False), (False, False)),
+        (StationAccess(everyone=False, users=(DRIVER.user_id,)), (True, False)),
+        (StationAccess(everyone=False, groups=("a", "staff")), (False, True)),
+    ):
+        for _ in range(2):
+            await uow.stations.set_access("garage", access)
+        assert await uow.stations.access("garage") == access
+        assert (await may_use(DRIVER), await may_use(OTHER)) == expected
+        assert await may_use(ADMIN)
+    await uow.stations.set_up(station(user_id=DRIVER.user_id))
+    assert (await may_use(DRIVER), await may_use(OTHER)) == (True, True)
+    assert await uow.stations.naming(DRIVER.user_id) == []
 
 
 async def test_a_claim_is_taken_once_and_in_time(uow: SqlUnitOfWork) -> None:

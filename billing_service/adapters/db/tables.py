@@ -268,6 +268,24 @@ stations = Table(
     Column("state", JsonObject),
     Column("accepted", Boolean, nullable=False, server_default=true()),
     Column("rating_set", Boolean, nullable=False, server_default=false()),
+    # Only its user and whom these two tables name may use it; nobody, should they be gone.
+    Column("restricted", Boolean, nullable=False, server_default=false()),
+)
+
+station_users = Table(
+    "station_users",
+    metadata,
+    Column("station_id", Text, ForeignKey("stations.id"), nullable=False),
+    Column("user_id", Text, ForeignKey("users.id"), nullable=False, index=True),
+    PrimaryKeyConstraint("station_id", "user_id"),
+)
+
+station_groups = Table(
+    "station_groups",
+    metadata,
+    Column("station_id", Text, ForeignKey("stations.id"), nullable=False),
+    Column("group_name", Text, nullable=False),
+    PrimaryKeyConstraint("station_id", "group_name"),
 )
 
 station_claims = Table(

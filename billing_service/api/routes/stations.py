@@ -11,7 +11,13 @@ from billing_service.api.deps import (
     ServicesDep,
     StationId,
 )
-from billing_service.api.station_schemas import StationIn, StationOut, StationPatch
+from billing_service.api.station_schemas import (
+    AccessIn,
+    AccessOut,
+    StationIn,
+    StationOut,
+    StationPatch,
+)
 from billing_service.services.audit import Actor
 from billing_service.services.ports import Station
 from billing_service.services.stations import StationChanges
@@ -78,7 +84,7 @@ async def change_station(
     station_id: StationId,
     body: StationPatch,
 ) -> StationOut:
-    """Change a station's name, time zone, rating, and who may use it.
+    """Change a station's name, time zone, rating, and whose it is.
 
     From then on the rating is the admin's: what the station says of it is ignored.
     """
@@ -93,6 +99,27 @@ async def change_station(
         ),
     )
     return (await _shown(services, actor, [station]))[0]
+
+
+@router.get("/{station_id}/access")
+async def get_access(
+    _actor: AdminActor, services: ServicesDep, station_id: StationId
+) -> AccessOut:
+    """Return who may use a station."""
+    return AccessOut.of(*await services.stations.access(station_id))
+
+
+@router.put("/{station_id}/access")
+async def set_access(
+    actor: AdminActor, services: ServicesDep, station_id: StationId, body: AccessIn
+) -> AccessOut:
+    """Say who may use a station: several users, groups of users, or everyone.
+
+    Counts at once: for others it is not there. Who drives there already may still stop.
+    """
+    return AccessOut.of(
+        *await services.stations.set_access(actor, station_id, body.access())
+    )
 
 
 async def _shown(

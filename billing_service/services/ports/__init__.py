@@ -49,7 +49,12 @@ from billing_service.services.ports.people import (
 )
 from billing_service.services.ports.proofs import Proofs
 from billing_service.services.ports.sessions import SessionQuery, Sessions
-from billing_service.services.ports.stations import CommandSender, Station, Stations
+from billing_service.services.ports.stations import (
+    CommandSender,
+    Station,
+    StationAccess,
+    Stations,
+)
 from billing_service.services.ports.tariffs import Tariffs
 from billing_service.services.ports.unit_of_work import (
     OpenReadUnitOfWork,
@@ -100,6 +105,7 @@ __all__ = [
     "Sessions",
     "SignIns",
     "Station",
+    "StationAccess",
     "Stations",
     "Tariffs",
     "TokenType",

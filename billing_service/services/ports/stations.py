@@ -11,8 +11,8 @@ from billing_service.services.ports.people import Viewer
 class Station:
     """A station that was heard or registered. ``info`` and ``state`` are its last messages.
 
-    ``user_id`` is the one user who may use it; None: everyone who may sign in. One that is not
-    ``accepted`` is kept apart: what it sends is stored, and metered once an admin accepts it.
+    ``user_id`` is the user whose it is: what nobody else is known to charge there is theirs, and
+    others need a StationAccess. One that is not ``accepted`` is kept apart: what it sends is stored, and metered once an admin accepts it.
     ``rating_set``: an admin has set ``max_power_w``, and what the station says of it is ignored.
     """
 
@@ -28,6 +28,18 @@ class Station:
     state: dict[str, Any] | None = None
     accepted: bool = True
     rating_set: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationAccess:
+    """Who may use a station, beside the user whose it is and admins: ids of users, and groups.
+
+    ``everyone`` who may sign in, unless it is one user's.
+    """
+
+    everyone: bool = True
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 class Stations(Protocol):
@@ -56,6 +68,15 @@ class Stations(Protocol):
 
     async def visible(self, viewer: Viewer) -> list[Station]:
         """Return the accepted ones that the viewer may use, by id."""
+
+    async def access(self, station_id: str) -> StationAccess:
+        """Return who may use a station, beside its user and admins."""
+
+    async def set_access(self, station_id: str, access: StationAccess) -> None:
+        """Replace who may use a station."""
+
+    async def naming(self, user_id: str) -> list[str]:
+        """Return the stations that name a user as one who may use them, by id."""
 
     async def claim(self, station_id: str, user_id: str, at: datetime) -> None:
         """Remember who started a charge there until its session appears; the last one counts."""

@@ -3,12 +3,29 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, case, delete, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    and_,
+    case,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from billing_service.adapters.db.repositories.base import Repository
-from billing_service.adapters.db.tables import station_claims, stations
+from billing_service.adapters.db.tables import (
+    station_claims,
+    station_groups,
+    station_users,
+    stations,
+    users,
+)
 from billing_service.domain.errors import NotFound
-from billing_service.services.ports import Station, Viewer
+from billing_service.services.ports import Station, StationAccess, Viewer
 
 
 class StationRepository(Repository):
@@ -37,7 +54,7 @@ class StationRepository(Repository):
         return _station(row)
 
     async def visible(self, viewer: Viewer) -> list[Station]:
-        """Return the accepted ones that are the viewer's or no one's, by id."""
+        """Return the accepted ones that the viewer may use, by id."""
         result = await self._connection.execute(
             _usable(select(stations), viewer)
             .where(stations.c.accepted)
@@ -89,6 +106,53 @@ class StationRepository(Repository):
             .values({name: row[name] for name in _SET})
         )
 
+    async def access(self, station_id: str) -> StationAccess:
+        """Return who may use a station, beside its user and admins."""
+        restricted = await self._connection.scalar(
+            select(stations.c.restricted).where(stations.c.id == station_id)
+        )
+        named = await self._connection.scalars(
+            select(station_users.c.user_id)
+            .where(station_users.c.station_id == station_id)
+            .order_by(station_users.c.user_id)
+        )
+        groups = await self._connection.scalars(
+            select(station_groups.c.group_name)
+            .where(station_groups.c.station_id == station_id)
+            .order_by(station_groups.c.group_name)
+        )
+        return StationAccess(
+            everyone=not restricted, users=tuple(named), groups=tuple(groups)
+        )
+
+    async def set_access(self, station_id: str, access: StationAccess) -> None:
+        """Replace who may use a station."""
+        run = self._connection.execute
+        await run(
+            update(stations)
+            .where(stations.c.id == station_id)
+            .values(restricted=not access.everyone)
+        )
+        for table, column, values in (
+            (station_users, "user_id", access.users),
+            (station_groups, "group_name", access.groups),
+        ):
+            await run(delete(table).where(table.c.station_id == station_id))
+            if values:
+                await run(
+                    insert(table),
+                    [{"station_id": station_id, column: value} for value in values],
+                )
+
+    async def naming(self, user_id: str) -> list[str]:
+        """Return the stations that name a user as one who may use them, by id."""
+        found = await self._connection.scalars(
+            select(station_users.c.station_id)
+            .where(station_users.c.user_id == user_id)
+            .order_by(station_users.c.station_id)
+        )
+        return [*found]
+
     async def claim(self, station_id: str, user_id: str, at: datetime) -> None:
         """Remember who started a charge there, until its session appears; the last one counts."""
         row = {"station_id": station_id, "user_id": user_id, "at": at}
@@ -122,9 +186,22 @@ _SET = ("name", "time_zone", "max_power_w", "rating_set", "user_id", "accepted")
 def _usable(query: Select[Any], viewer: Viewer) -> Select[Any]:
     if viewer.is_admin:
         return query
-    return query.where(
-        stations.c.accepted,
-        or_(stations.c.user_id.is_(None), stations.c.user_id == viewer.user_id),
+    return query.where(stations.c.accepted, may_use(viewer.user_id))
+
+
+def may_use(user_id: str) -> ColumnElement[bool]:
+    """Return the condition that a user may use a station: theirs, everyone's, or named for them."""
+    groups = (
+        select(station_groups.c.station_id)
+        .join(users, users.c.group_name == station_groups.c.group_name)
+        .where(users.c.id == user_id)
+    )
+    named = select(station_users.c.station_id).where(station_users.c.user_id == user_id)
+    return or_(
+        stations.c.user_id == user_id,
+        and_(stations.c.user_id.is_(None), ~stations.c.restricted),
+        stations.c.id.in_(named),
+        stations.c.id.in_(groups),
     )
 
 

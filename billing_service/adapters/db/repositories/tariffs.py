@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_service.adapters.db import documents
 from billing_service.adapters.db.repositories.base import Repository
+from billing_service.adapters.db.repositories.stations import may_use
 from billing_service.adapters.db.tables import (
     stations,
     tariff_assignments,
@@ -174,12 +175,7 @@ class TariffRepository(Repository):
         )
         usable = set(
             await self._connection.scalars(
-                select(stations.c.id).where(
-                    or_(
-                        stations.c.user_id.is_(None),
-                        stations.c.user_id == viewer.user_id,
-                    )
-                )
+                select(stations.c.id).where(may_use(viewer.user_id))
             )
         )
         every = await self.assignments()

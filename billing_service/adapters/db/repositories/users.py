@@ -16,6 +16,7 @@ from billing_service.adapters.db.tables import (
     session_events,
     sessions,
     station_claims,
+    station_users,
     users,
 )
 from billing_service.domain.errors import Conflict
@@ -28,6 +29,7 @@ ERASED = (
     grants,
     service_tokens,
     station_claims,
+    station_users,
 )
 """Tables whose rows go with the person whose they are."""
 
