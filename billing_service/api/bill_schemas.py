@@ -13,7 +13,7 @@ from billing_service.domain.correction import CorrectionStatus
 from billing_service.services.corrections import CorrectionDetail
 from billing_service.services.issuing import DRAFT_NUMBER
 from billing_service.services.months import MonthDrafts, MonthIssued, Skipped
-from billing_service.services.ports import Customer
+from billing_service.services.ports import Customer, Supplier
 from billing_service.services.verifying import Outcome, Verdict
 
 Reason = Annotated[
@@ -209,12 +209,15 @@ def _locale(value: str) -> str:
         raise ValueError("must be a locale such as en or de_AT") from error
 
 
+_VatId = Annotated[str, Field(pattern="^([A-Z0-9][A-Z0-9 .*+-]{1,29})?$")]
+
+
 class CustomerIn(In):
     """What bills say of a user; what is empty is taken from their profile."""
 
     name: Line = ""
     address: Annotated[tuple[Line, ...], Field(max_length=6)] = ()
-    vat_id: Annotated[str, Field(pattern="^([A-Z0-9][A-Z0-9 .*+-]{1,29})?$")] = ""
+    vat_id: _VatId = ""
     email: Line = ""
     locale: Annotated[str, Field(max_length=20), AfterValidator(_locale)] = ""
 
@@ -232,3 +235,49 @@ class CustomerOut(Out):
     vat_id: str
     email: str
     locale: str
+
+
+_Series = Annotated[
+    str,
+    Field(
+        pattern="^([A-Z0-9-]{0,11}[A-Z-])?$",
+        description="Up to 12 of A-Z, 0-9 and -, not ending in a digit",
+    ),
+]
+
+
+class SupplierIn(In):
+    """What bills say of who issues them, and what their numbers begin with.
+
+    ``payment_days`` null: bills name no day.
+    """
+
+    name: Annotated[Line, Field(min_length=1)]
+    address: Annotated[tuple[Line, ...], Field(max_length=6)] = ()
+    vat_id: _VatId = ""
+    email: Line = ""
+    bill_series: _Series = "SR-"
+    credit_series: _Series = "CN-"
+    locale: Annotated[str, Field(max_length=20), AfterValidator(_locale)] = "en"
+    vat_note: Line = ""
+    payment_days: Annotated[int, Field(ge=0, le=365)] | None = None
+    payment_info: Line = ""
+
+    def supplier(self) -> Supplier:
+        """Return it as the use cases take it."""
+        return Supplier(**self.model_dump())
+
+
+class SupplierOut(Out):
+    """What bills say of who issues them."""
+
+    name: str
+    address: tuple[str, ...]
+    vat_id: str
+    email: str
+    bill_series: str
+    credit_series: str
+    locale: str
+    vat_note: str
+    payment_days: int | None
+    payment_info: str

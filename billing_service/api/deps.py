@@ -30,6 +30,7 @@ from billing_service.services.privacy import Privacy
 from billing_service.services.service_tokens import SCOPES, ServiceTokens
 from billing_service.services.sessions import Sessions
 from billing_service.services.stations import Stations
+from billing_service.services.suppliers import Suppliers
 from billing_service.services.tariff_assignments import TariffAssignments
 from billing_service.services.tariffs import Tariffs
 from billing_service.services.updates import Updates
@@ -67,6 +68,7 @@ class Services:
     verifying: Verifying
     exports: Exports
     customers: Customers
+    suppliers: Suppliers
     bus: LiveBus
     open_read: OpenReadUnitOfWork
     clock: Clock

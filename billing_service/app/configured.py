@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from billing_service.adapters.mqtt import Broker
 from billing_service.adapters.ocpi import Site
-from billing_service.domain.bill import Party, Terms
 from billing_service.services.issuing import BillingSettings
 from billing_service.services.metering import MeteringSettings
+from billing_service.services.ports import Supplier
 from billing_service.settings import Settings
 
 
@@ -49,21 +49,19 @@ def site_of(settings: Settings) -> Site:
 def billing_settings(settings: Settings) -> BillingSettings:
     """Return what bills say of who issues them."""
     return BillingSettings(
-        supplier=Party(
+        supplier=Supplier(
             name=settings.supplier_name,
             address=settings.supplier_address,
-            vat_id=settings.supplier_vat_id,
-            email=settings.supplier_email,
-        ),
-        series=settings.bill_series,
-        credit_series=settings.credit_series,
-        time_zone=settings.time_zone,
-        terms=Terms(
+            vat_id=settings.supplier_vat_id or "",
+            email=settings.supplier_email or "",
+            bill_series=settings.bill_series,
+            credit_series=settings.credit_series,
             locale=settings.locale,
-            verify_at=settings.effective_public_url,
-            co2_g_per_kwh=settings.co2_g_per_kwh,
             vat_note=settings.vat_note,
             payment_days=settings.payment_days,
             payment_info=settings.payment_info,
         ),
+        time_zone=settings.time_zone,
+        verify_at=settings.effective_public_url,
+        co2_g_per_kwh=settings.co2_g_per_kwh,
     )

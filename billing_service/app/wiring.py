@@ -49,6 +49,7 @@ from billing_service.services.retention import Maintenance
 from billing_service.services.service_tokens import ServiceTokens
 from billing_service.services.sessions import Sessions
 from billing_service.services.stations import Stations
+from billing_service.services.suppliers import Suppliers
 from billing_service.services.tariff_assignments import TariffAssignments
 from billing_service.services.tariffs import Tariffs
 from billing_service.services.updates import Updates
@@ -120,6 +121,7 @@ def wire(
         verifying=Verifying(read, render),
         exports=Exports(read),
         customers=Customers(write, read, clock),
+        suppliers=Suppliers(write, read, clock, issuer),
         export_cdr=CdrExport(site_of(settings)),
         corrections=Corrections(
             write,

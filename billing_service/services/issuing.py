@@ -1,8 +1,9 @@
 """Issues bills and credit notes, in the transaction at hand."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,6 +23,7 @@ from billing_service.services.ports import (
     Clock,
     ReadUnitOfWork,
     Role,
+    Supplier,
     UnitOfWork,
     Viewer,
 )
@@ -35,17 +37,16 @@ EVERYTHING = Viewer("", Role.ADMIN)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BillingSettings:
-    """What bills say of who issues them.
+    """What an installation says on bills.
 
-    ``series`` begins each bill's number, ``credit_series`` each credit note's; ``time_zone`` is
-    where the day of issue is taken.
+    ``supplier`` holds until an admin sets another; ``time_zone`` is where the day of issue is
+    taken. ``verify_at`` and ``co2_g_per_kwh``: see Terms.
     """
 
-    supplier: Party
-    series: str
+    supplier: Supplier
     time_zone: str
-    credit_series: str = "CN-"
-    terms: Terms = field(default_factory=Terms)
+    verify_at: str = ""
+    co2_g_per_kwh: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +86,17 @@ class Issuer:
         """Return the day of issue."""
         return self._clock().astimezone(self.time_zone).date()
 
+    async def supplier(self, read: ReadUnitOfWork) -> Supplier:
+        """Return who issues bills now."""
+        return await read.supplier.get() or self._settings.supplier
+
     async def draft(self, read: ReadUnitOfWork, rated: Sequence[Rated]) -> Bill:
         """Return what a bill over sessions of one driver would say today. Raises Conflict."""
         customer = await customer_of(read, rated[0].session)
-        return self._make(DRAFT_NUMBER, rated, customer or Billed(Party(name="")))
+        supplier = await self.supplier(read)
+        return self._make(
+            DRAFT_NUMBER, rated, supplier, customer or Billed(Party(name=""))
+        )
 
     async def issue(
         self, uow: UnitOfWork, author: Author, rated: Sequence[Rated]
@@ -101,10 +109,11 @@ class Issuer:
         if customer is None:
             raise NoDriver("Nobody drove this session: assign a driver first.")
         place = await uow.proofs.next()
+        supplier = await self.supplier(uow)
         bill = await uow.bills.issue_collective(
             [(each.session, each.cdr) for each in rated],
-            lambda number: self._make(number, rated, customer),
-            series=self._settings.series,
+            lambda number: self._make(number, rated, supplier, customer),
+            series=supplier.bill_series,
             year=self.today().year,
         )
         proof = await uow.proofs.add(place, await evidence_of(uow, bill, rated))
@@ -143,10 +152,11 @@ class Issuer:
             raise Conflict(f"{number} is a credit note and cannot be taken back.")
         today = self.today()
         place = await uow.proofs.next()
+        supplier = await self.supplier(uow)
         note = await uow.bills.credit(
             record,
             lambda taken: credit_note(record.bill, number=taken, issued_on=today),
-            series=self._settings.credit_series,
+            series=supplier.credit_series,
             year=today.year,
             reason=reason,
         )
@@ -173,16 +183,36 @@ class Issuer:
         )
         return Credited(note, tuple(sessions))
 
-    def _make(self, number: str, rated: Sequence[Rated], customer: Billed) -> Bill:
+    def _make(
+        self,
+        number: str,
+        rated: Sequence[Rated],
+        supplier: Supplier,
+        customer: Billed,
+    ) -> Bill:
         bill = make_collective_bill(
             number=number,
             issued_on=self.today(),
             rated=[(each.session, each.station, each.cdr) for each in rated],
-            supplier=self._settings.supplier,
+            supplier=Party(
+                name=supplier.name,
+                address=supplier.address,
+                vat_id=supplier.vat_id or None,
+                email=supplier.email or None,
+            ),
             customer=customer.party,
         )
-        terms = self._settings.terms
-        return with_terms(bill, replace(terms, locale=customer.locale or terms.locale))
+        return with_terms(
+            bill,
+            Terms(
+                locale=customer.locale or supplier.locale,
+                verify_at=self._settings.verify_at,
+                co2_g_per_kwh=self._settings.co2_g_per_kwh,
+                vat_note=supplier.vat_note,
+                payment_days=supplier.payment_days,
+                payment_info=supplier.payment_info,
+            ),
+        )
 
 
 def _chained(proof: Proof) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from billing_service.adapters.db.migrate import current, migrate
 from billing_service.adapters.db.tables import frame_evidence, metadata, retention
 from billing_service.domain.errors import StoreUnavailable
 from billing_service.domain.frame import EventType, SessionEvent
-from billing_service.services.ports import Mark, Rejected, StationAccess
+from billing_service.services.ports import Mark, Rejected, StationAccess, Supplier
 from billing_service.settings import PREFIX
 from scripts.rig.process import Program
 from tests import databases
@@ -76,6 +76,9 @@ async def fill(database: Database) -> None:
         )
         access = StationAccess(everyone=False, users=("u-ünï",), groups=("staff",))
         await uow.stations.set_access("garage", access)
+        await uow.supplier.save(
+            Supplier(name="Süd", address=("1", "2"), payment_days=14)
+        )
         await uow.tariffs.add(tariff())
         await uow.tariffs.add(tariff(2))
         for number in ("s-1", "s-2", "s-3"):

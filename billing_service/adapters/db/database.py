@@ -44,6 +44,7 @@ from billing_service.adapters.db.repositories.proofs import ProofRepository
 from billing_service.adapters.db.repositories.sessions import SessionRepository
 from billing_service.adapters.db.repositories.sign_in import SignInRepository
 from billing_service.adapters.db.repositories.stations import StationRepository
+from billing_service.adapters.db.repositories.supplier import SupplierRepository
 from billing_service.adapters.db.repositories.tariffs import TariffRepository
 from billing_service.adapters.db.repositories.users import UserRepository
 from billing_service.domain.errors import StoreUnavailable
@@ -148,6 +149,7 @@ class SqlReadUnitOfWork:
         self.tariffs = TariffRepository(connection, clock)
         self.bills = BillRepository(connection, clock)
         self.customers = CustomerRepository(connection)
+        self.supplier = SupplierRepository(connection)
         self.proofs = ProofRepository(connection, clock)
         self.corrections = CorrectionRepository(connection)
         self.users = UserRepository(connection)

@@ -440,6 +440,24 @@ customers = Table(
     Column("locale", Text, nullable=False),
 )
 
+supplier = Table(
+    "supplier",
+    metadata,
+    # One row, once an admin has set it: what new bills say of who issues them.
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("address", JsonObject, nullable=False),
+    Column("vat_id", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("bill_series", Text, nullable=False),
+    Column("credit_series", Text, nullable=False),
+    Column("locale", Text, nullable=False),
+    Column("vat_note", Text, nullable=False),
+    Column("payment_days", Integer),
+    Column("payment_info", Text, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
 bill_counters = Table(
     "bill_counters",
     metadata,

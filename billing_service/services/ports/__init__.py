@@ -17,7 +17,13 @@ from billing_service.services.ports.access import (
     SignIns,
 )
 from billing_service.services.ports.audit import Audit, AuditEntry, AuditQuery
-from billing_service.services.ports.bills import BillQuery, BillRenderer, Bills
+from billing_service.services.ports.bills import (
+    BillQuery,
+    BillRenderer,
+    Bills,
+    Supplier,
+    Suppliers,
+)
 from billing_service.services.ports.charging_tokens import (
     ChargingToken,
     ChargingTokens,
@@ -107,6 +113,8 @@ __all__ = [
     "Station",
     "StationAccess",
     "Stations",
+    "Supplier",
+    "Suppliers",
     "Tariffs",
     "TokenType",
     "UnitOfWork",

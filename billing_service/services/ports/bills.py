@@ -26,6 +26,37 @@ class BillQuery:
     offset: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supplier:
+    """What new bills say of who issues them, and what their numbers begin with.
+
+    ``bill_series`` begins each bill's number, ``credit_series`` each credit note's. ``locale`` is
+    what bills are printed in unless their customer wants another. ``vat_note`` says why there is no
+    VAT where there is none.
+    """
+
+    name: str
+    address: tuple[str, ...] = ()
+    vat_id: str = ""
+    email: str = ""
+    bill_series: str = "SR-"
+    credit_series: str = "CN-"
+    locale: str = ""
+    vat_note: str = ""
+    payment_days: int | None = None
+    payment_info: str = ""
+
+
+class Suppliers(Protocol):
+    """Who issues bills: one."""
+
+    async def get(self) -> Supplier | None:
+        """Return what an admin has set; None: nothing yet."""
+
+    async def save(self, new: Supplier) -> None:
+        """Insert or replace."""
+
+
 class Bills(Protocol):
     """Issued bills and the CDRs they rest on."""
 

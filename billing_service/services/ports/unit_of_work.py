@@ -6,7 +6,7 @@ from typing import Protocol
 
 from billing_service.services.ports.access import Grants, ServiceTokens, SignIns
 from billing_service.services.ports.audit import Audit
-from billing_service.services.ports.bills import Bills
+from billing_service.services.ports.bills import Bills, Suppliers
 from billing_service.services.ports.charging_tokens import ChargingTokens
 from billing_service.services.ports.corrections import Corrections
 from billing_service.services.ports.firmware import Firmware
@@ -61,6 +61,10 @@ class ReadUnitOfWork(Protocol):
     @property
     def customers(self) -> Customers:
         """See ``Customers``."""
+
+    @property
+    def supplier(self) -> Suppliers:
+        """See ``Suppliers``."""
 
     @property
     def proofs(self) -> Proofs:
