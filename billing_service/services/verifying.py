@@ -1,7 +1,7 @@
 """What is proven of a bill, and what is not."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -32,13 +32,47 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
+class Sentence(StrEnum):
+    """What is said to whoever holds a bill, in English; with braces where facts go."""
+
+    UNCHANGED = "The bill and its evidence have not been changed since it was issued."
+    CHANGED = "The bill or its evidence has been changed since it was issued."
+    SAME_RATING = "Metered energy, tariff and rating, computed again, give the same lines and totals."
+    SAME_SUMS = "The amounts, added up again, give the same totals."
+    OTHER_NUMBERS = "{wrong}"
+    LOGGED = "The audit log noted the same hash when the bill was issued."
+    NOT_LOGGED = "The audit log does not have this hash."
+    CHAINED = "The bill stands at place {place} of the chain of all bills, between its neighbours."
+    UNCHAINED = "The chain of bills is broken at this bill."
+    NO_READINGS = "A credit note has no readings of its own; its bill has."
+    READINGS = (
+        "The {count} readings of the meter themselves: only their fingerprint is part of the "
+        "evidence. `solarrally verify` compares those that are still stored."
+    )
+    DOCUMENT = (
+        "That the paper or file in your hand says the same: compare its number, date and "
+        "total with these, or give the file to `solarrally verify`."
+    )
+    METER = (
+        "That the meter measured rightly: its readings carry no signature of its own."
+    )
+    DRIVER = "Who charged: a session belongs to the person that it was assigned to."
+    OPERATOR = "That nobody rewrote the whole chain: who noted a later link elsewhere would see it."
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One thing that was looked at; ``name`` is stable, ``sentence`` for people."""
 
     name: str
     outcome: Outcome
-    sentence: str
+    text: str
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def sentence(self) -> str:
+        """What came of it, in English."""
+        return self.text.format_map(self.facts) if self.facts else self.text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +87,7 @@ class Verdict:
     total: Decimal
     energy_wh: Decimal
     credited_by: str | None
+    locale: str
     checks: tuple[Check, ...]
 
     @property
@@ -76,12 +111,7 @@ class Verifying:
             checks.append(await _neighbours(read, proof))
         checks += [
             _readings_kept(evidence),
-            Check(
-                "document",
-                Outcome.NOT_PROVEN,
-                "That the paper or file in your hand says the same: compare its number, date and "
-                "total with these, or give the file to `solarrally verify`.",
-            ),
+            Check("document", Outcome.NOT_PROVEN, Sentence.DOCUMENT),
             *_NEVER,
         ]
         return _verdict(proof, record, checks)
@@ -132,10 +162,7 @@ async def _look(
         wrong = recomputed(evidence)
     except ValueError, ArithmeticError, DomainError:
         wrong = ["The evidence cannot be rated: it was changed into what cannot be."]
-    if evidence.sessions:
-        right = "Metered energy, tariff and rating, computed again, give the same lines and totals."
-    else:
-        right = "The amounts, added up again, give the same totals."
+    right = Sentence.SAME_RATING if evidence.sessions else Sentence.SAME_SUMS
     logged = await _logged(read, record, proof)
     return (
         proof,
@@ -145,16 +172,17 @@ async def _look(
             _check(
                 "evidence",
                 unchanged,
-                "The bill and its evidence have not been changed since it was issued.",
-                "The bill or its evidence has been changed since it was issued.",
+                Sentence.UNCHANGED,
+                Sentence.CHANGED,
             ),
-            _check("numbers", not wrong, right, " ".join(wrong)),
             _check(
-                "audit",
-                logged,
-                "The audit log noted the same hash when the bill was issued.",
-                "The audit log does not have this hash.",
+                "numbers",
+                not wrong,
+                right,
+                Sentence.OTHER_NUMBERS,
+                wrong=" ".join(wrong),
             ),
+            _check("audit", logged, Sentence.LOGGED, Sentence.NOT_LOGGED),
         ],
     )
 
@@ -184,9 +212,9 @@ async def _neighbours(read: ReadUnitOfWork, proof: Proof) -> Check:
     return _check(
         "chain",
         fits,
-        f"The bill stands at place {proof.ordinal} of the chain of all bills, between its "
-        "neighbours.",
-        "The chain of bills is broken at this bill.",
+        Sentence.CHAINED,
+        Sentence.UNCHAINED,
+        place=proof.ordinal,
     )
 
 
@@ -246,21 +274,16 @@ async def _readings(read: ReadUnitOfWork, bill: Bill, evidence: BillEvidence) ->
 
 def _readings_kept(evidence: BillEvidence) -> Check:
     count = sum(each.readings.frames for each in evidence.sessions)
-    if not evidence.sessions:
-        sentence = "A credit note has no readings of its own; its bill has."
-    else:
-        sentence = (
-            f"The {count} readings of the meter themselves: only their fingerprint is part of the "
-            "evidence. `solarrally verify` compares those that are still stored."
-        )
-    return Check("readings", Outcome.NOT_PROVEN, sentence)
+    sentence = Sentence.READINGS if evidence.sessions else Sentence.NO_READINGS
+    return Check("readings", Outcome.NOT_PROVEN, sentence, {"count": count})
 
 
-def _check(name: str, well: bool, proven: str, failed: str) -> Check:
+def _check(name: str, well: bool, proven: str, failed: str, **facts: object) -> Check:
     return Check(
         name,
         Outcome.PROVEN if well else Outcome.FAILED,
         proven if well else failed,
+        facts,
     )
 
 
@@ -275,24 +298,13 @@ def _verdict(proof: Proof, record: BillRecord, checks: Sequence[Check]) -> Verdi
         total=bill.total,
         energy_wh=bill.energy_wh,
         credited_by=record.credited_by,
+        locale=bill.locale,
         checks=tuple(checks),
     )
 
 
 _NEVER = (
-    Check(
-        "meter",
-        Outcome.NOT_PROVEN,
-        "That the meter measured rightly: its readings carry no signature of its own.",
-    ),
-    Check(
-        "driver",
-        Outcome.NOT_PROVEN,
-        "Who charged: a session belongs to the person that it was assigned to.",
-    ),
-    Check(
-        "operator",
-        Outcome.NOT_PROVEN,
-        "That nobody rewrote the whole chain: who noted a later link elsewhere would see it.",
-    ),
+    Check("meter", Outcome.NOT_PROVEN, Sentence.METER),
+    Check("driver", Outcome.NOT_PROVEN, Sentence.DRIVER),
+    Check("operator", Outcome.NOT_PROVEN, Sentence.OPERATOR),
 )

@@ -1,13 +1,17 @@
 """What is proven of a bill, to whoever holds it."""
 
 import asyncio
+import re
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from billing_service.api.verify_page import LANGUAGES
 from billing_service.cli import app
+from billing_service.services.verifying import Outcome, Sentence
 from tests.api.harness import Api, code
 
 NUMBER = "SR-2026-000001"
@@ -76,6 +80,81 @@ async def test_a_browser_gets_a_page(api: Api) -> None:
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert NUMBER in answer.text
     assert "<script" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("query", "header", "bills", "language"),
+    [
+        ("", "de-AT,de;q=0.9,en;q=0.8", "", "de"),
+        ("", "es, en;q=0.2, fr;q=0.7", "", "fr"),
+        ("", "de;q=0, fr", "", "fr"),
+        ("?lang=fr", "de", "", "fr"),
+        ("?lang=FR-ch", "de", "", "fr"),
+        ("?lang=xx", "de", "", "de"),
+        ("?lang=%00%22%3E", "", "", "en"),
+        ("", "es", "fr_CH", "fr"),
+        ("", "*", "", "en"),
+        ("", ";;q=x,,q=,é", "", "en"),
+        ("", "", "", "en"),
+    ],
+)
+async def test_the_page_speaks_the_reader_s_language(
+    api: Api, query: str, header: str, bills: str, language: str
+) -> None:
+    """As asked for, as the browser says, as the bill is written; English for who has neither."""
+    await api.request("driver", "PUT", "/customers/me", json={"locale": bills})
+    bill = await _issued(api)
+    answer = await api.client.get(
+        f"/verify/{bill['sha256']}{query}",
+        headers={b"Accept": b"text/html", b"Accept-Language": header.encode()},
+    )
+    assert answer.status_code == 200
+    assert answer.headers["content-language"] == language
+    assert f'<html lang="{language}">' in answer.text
+    words = LANGUAGES[language]
+    for sentence in (Sentence.UNCHANGED, Sentence.METER, Sentence.DOCUMENT):
+        assert escape(words.sentences[sentence]) in answer.text
+    other = LANGUAGES["fr" if language == "de" else "de"]
+    assert escape(other.sentences[Sentence.METER]) not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("language", "shown"),
+    [
+        ("en", ("23 November 2026", "€0.72", "3.600\xa0kWh")),
+        ("fr", ("23 novembre 2026", "0,72\xa0€", "3,600\xa0kWh")),
+        ("de", ("23. November 2026", "0,72\xa0€", "3,600\xa0kWh")),
+    ],
+)
+async def test_numbers_and_failures_are_told_in_each_language(
+    api: Api, language: str, shown: tuple[str, ...]
+) -> None:
+    """Date, money and energy as the language writes them, and what failed, in plain sight."""
+    bill = await _issued(api)
+    path = f"/verify/{bill['sha256']}?lang={language}"
+    html = {"Accept": "text/html"}
+    before = await api.client.get(path, headers=html)
+    for each in shown:
+        assert each in before.text
+    words = LANGUAGES[language]
+    assert words.well in before.text
+    changed = "UPDATE bill_evidence SET document = replace(document, '0.72', '0.27')"
+    await _tamper(api, "bill_evidence", changed)
+    after = await api.client.get(path, headers=html)
+    assert words.ill in after.text
+    assert escape(words.sentences[Sentence.CHANGED]) in after.text
+    assert after.text.count(f"✗ {words.outcomes[Outcome.FAILED]}") >= 2
+
+
+def test_every_sentence_is_said_in_every_language() -> None:
+    """None is left out, none loses a number, none stays English."""
+    for language, words in LANGUAGES.items():
+        assert set(words.sentences) == set(Sentence)
+        assert set(words.outcomes) == set(Outcome)
+        for sentence, text in words.sentences.items():
+            fields = [re.findall(r"{\w+}", each) for each in (sentence.value, text)]
+            assert fields[0] == fields[1]
+            assert (text == sentence.value) is (language == "en")
 
 
 @pytest.mark.parametrize(
