@@ -3,11 +3,12 @@
 A station tells which token was shown. A valid one makes the session its user's.
 """
 
+import re
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from billing_service.domain.errors import InvalidInput
-from billing_service.services.audit import Actor, plain
+from billing_service.services.audit import Actor, masked, plain
 from billing_service.services.issuing import hold
 from billing_service.services.ports import (
     ChargingToken,
@@ -128,7 +129,7 @@ class ChargingTokens:
                 actor=actor.label,
                 action="session.assign",
                 subject=f"session:{session_id}",
-                after={"user_id": token.user_id, "token": token.uid},
+                after={"user_id": token.user_id, "token": masked(token.uid)},
                 address=actor.address,
             )
 
@@ -145,7 +146,7 @@ class ChargingTokens:
             at=self._clock(),
             actor=actor.label,
             action=action,
-            subject=f"token:{uid}",
+            subject=f"token:{masked(uid)}",
             before=_facts(before),
             after=_facts(after),
             address=actor.address,
@@ -158,4 +159,14 @@ async def _check_user(uow: UnitOfWork, user_id: str) -> None:
 
 
 def _facts(token: ChargingToken | None) -> dict[str, Any] | None:
-    return None if token is None else plain(asdict(token))
+    if token is None:
+        return None
+    number = token.visual_number
+    if _bare(token.uid) in _bare(number):
+        # The uid is printed on the card.
+        number = masked(token.uid)
+    return plain(asdict(token) | {"uid": masked(token.uid), "visual_number": number})
+
+
+def _bare(number: str) -> str:
+    return re.sub("[^0-9A-Z]", "", number.upper()) or number

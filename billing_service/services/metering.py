@@ -37,6 +37,7 @@ from billing_service.domain.period import ChargingPeriod
 from billing_service.domain.rating import rate
 from billing_service.domain.session import Session, SessionFlag, SessionStatus
 from billing_service.domain.tariff import Tariff
+from billing_service.services.audit import masked
 from billing_service.services.ports import (
     Clock,
     Leases,
@@ -593,7 +594,7 @@ class Metering:
             action="session.assign",
             subject=f"session:{session.id}",
             before={"user_id": session.user_id},
-            after={"user_id": user_id, "token": uid.upper()},
+            after={"user_id": user_id, "token": masked(uid)},
         )
         tariff = await uow.tariffs.in_force(
             session.started_at, station_id=station.id, user_id=user_id

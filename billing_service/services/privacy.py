@@ -3,7 +3,7 @@
 Erasing takes the name, the addresses, tokens, sign-ins, and the link to sessions that were never
 billed. What the law wants kept stays: issued bills and the CDRs they rest on with what is printed
 on them, and the audit log, which nobody can change; what it says of a person's name and address
-stands beside it and goes; sign-in names and the numbers of cards stay in it. The account stays as an id that nobody can
+stands beside it and goes; sign-in names and the ends of card numbers stay in it. The account stays as an id that nobody can
 sign in with, so that bills still say whose they are to whoever has the paper.
 """
 

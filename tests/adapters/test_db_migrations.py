@@ -21,6 +21,7 @@ from billing_service.adapters.db.migrate import (
     migrate,
 )
 from billing_service.adapters.db.tables import IMMUTABLE, metadata
+from billing_service.services.ports import AuditQuery
 from tests import databases
 from tests.adapters.database import NOW, populate
 from tests.adapters.frames import count_frames, make_frame
@@ -95,6 +96,32 @@ async def test_frames_survive_a_step_down_and_up(database: Database, kind: str) 
     async with database.read() as uow:
         read = [f.seq async for f in uow.frames.of_session("garage", "1-1")]
     assert read == [0, 1, 2, 3, 9000]
+
+
+async def test_card_numbers_leave_the_log_with_the_migration(
+    database: Database, kind: str
+) -> None:
+    """What was noted in clear is masked, the rest stays, and the log is locked again."""
+    token = {"uid": "04A2B3C4D5E680", "user_id": "anna", "visual_number": "7"}
+    await migrate(database.engine, "0013")
+    async with database.write() as uow:
+        add = uow.audit.add
+        await add(at=NOW, actor="a", action="token.add", subject="token:04A2B3C4D5E680",
+                  after=token)  # fmt: skip
+        await add(at=NOW, actor="a", action="session.assign", subject="session:1",
+                  before={"user_id": None}, after={"token": "04A2B3C4D5E680"})  # fmt: skip
+        await add(at=NOW, actor="a", action="user.add", subject="user:1")
+        await uow.commit()
+    await migrate(database.engine, timescaledb=kind == "timescaledb")
+    async with database.read() as read:
+        user, assign, add_ = (await read.audit.page(AuditQuery())).items
+    assert (add_.subject, add_.before) == ("token:*680", None)
+    assert add_.after == token | {"uid": "*680"}
+    assert (assign.before, assign.after) == ({"user_id": None}, {"token": "*680"})
+    assert (user.subject, user.after) == ("user:1", None)
+    with pytest.raises(Exception, match="the audit log only grows"):
+        async with database.engine.begin() as connection:
+            await connection.execute(text("UPDATE audit_log SET actor = 'b'"))
 
 
 async def test_migrating_twice_changes_nothing(database: Database, kind: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from billing_service.domain.frame import EventType, SessionEvent
+from billing_service.services.audit import masked
 from tests.api.harness import STATION, Api, code, frame
 from tests.services.site import T0_MS
 
@@ -123,6 +124,43 @@ async def test_a_token_s_life(api: Api) -> None:
         assert code(answer) == (404, "not_found")
     actions = [action for _, action, _ in await api.audited()]
     assert actions == ["token.add", "token.change", "token.delete"]
+
+
+async def test_the_log_does_not_tell_what_opens_the_station(api: Api) -> None:
+    """A uid is a credential: the log keeps its end, enough to tell a home's cards apart."""
+    uids = ("04A2B3C4D5E680", "04FFB3C4D5E123", "CAFE0815", "04:AA:BB:CC")
+    for uid in uids:
+        body = {
+            "uid": uid.lower(),
+            "user_id": "driver",
+            "visual_number": f"No {uid}".replace(":", "-"),
+        }
+        await api.request("admin", "POST", "/tokens/", json=body)
+        await api.request("admin", "PATCH", f"/tokens/{uid}", json={"valid": True})
+    await api.site.receive([frame(0, "1-1")], [_shown(uids[0])])
+    log = await api.request("admin", "GET", "/audit/")
+    for uid in uids:
+        assert uid not in log.text.upper()
+        assert uid.replace(":", "") not in log.text.upper()
+    entries = log.json()["items"]
+    named = {each["subject"] for each in entries if each["subject"][:5] == "token"}
+    assert named == {"token:*680", "token:*123", "token:*15", "token:*CC"}
+    (given,) = [each for each in entries if each["action"] == "session.assign"]
+    assert given["after"]["token"] == "*680"
+    for uid in uids:
+        await api.request("admin", "DELETE", f"/tokens/{uid}")
+    found = await api.request("admin", "GET", "/audit/?subject=token:*680")
+    assert [each["action"] for each in found.json()["items"]] == [
+        "token.delete", "token.change", "token.add",
+    ]  # fmt: skip
+    assert found.json()["items"][0]["before"]["visual_number"] == "*680"
+
+
+@pytest.mark.parametrize("uid", ["", "4", "123", "0123", "é" * 40])
+def test_little_of_a_short_uid_is_shown(uid: str) -> None:
+    """A quarter at most, and never more than four characters."""
+    assert masked(uid).startswith("*")
+    assert len(masked(uid)) - 1 <= min(len(uid) // 4, 4)
 
 
 @pytest.mark.parametrize(
