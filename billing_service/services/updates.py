@@ -118,6 +118,29 @@ class Updates:
             await uow.commit()
         return image
 
+    async def delete(self, actor: Actor, sha256: str) -> None:
+        """Delete an image; what became of its updates stays known.
+
+        Raises NotFound, and UpdateRunning while it is on its way to a station.
+        """
+        async with self._open_uow() as uow:
+            image = await uow.firmware.image(sha256)
+            if running := await uow.firmware.bringing(sha256):
+                stations = ", ".join(each.station_id for each in running)
+                raise UpdateRunning(
+                    f"It is on its way to {stations}: wait for the outcome."
+                )
+            await uow.firmware.delete(sha256, self._clock())
+            await uow.audit.add(
+                at=self._clock(),
+                actor=actor.label,
+                action="firmware.delete",
+                subject=f"firmware:{sha256}",
+                before=plain(asdict(image)),
+                address=actor.address,
+            )
+            await uow.commit()
+
     async def content(self, sha256: str, ticket: str) -> bytes:
         """Return an image to the station that a running update was given a ticket for.
 
@@ -161,11 +184,7 @@ class Updates:
             station = await uow.stations.one(station_id, actor.viewer)
             if not station.accepted:
                 raise StationPending(f"Accept the station {station_id} first.")
-            image = next(
-                (e for e in await uow.firmware.images() if e.sha256 == sha256), None
-            )
-            if image is None:
-                raise NotFound(f"there is no firmware {sha256}")
+            image = await uow.firmware.image(sha256)
             await uow.marks.hold(station_id)
             for other in await uow.firmware.of_station(station_id):
                 if other.status in _OPEN:

@@ -57,6 +57,33 @@ async def test_an_image_comes_back_to_the_byte(database: Database) -> None:
             await read.firmware.content("b" * 64)
 
 
+async def test_an_image_that_is_deleted_leaves_its_updates(database: Database) -> None:
+    """No bytes stay; the row does for what refers to it; an upload brings the bytes back."""
+    async with database.write() as uow:
+        await uow.firmware.add(IMAGE, b"old")
+        await uow.firmware.add_update(UPDATE, "digest")
+        assert await uow.firmware.bringing(IMAGE.sha256) == [UPDATE]
+        assert await uow.firmware.image(IMAGE.sha256) == IMAGE
+        await uow.firmware.save(replace(UPDATE, status=UpdateStatus.NO_ANSWER))
+        assert await uow.firmware.bringing(IMAGE.sha256) == []
+        await uow.firmware.delete(IMAGE.sha256, NOW)
+        await uow.commit()
+    async with database.read() as read:
+        assert await read.firmware.images() == []
+        with pytest.raises(NotFound):
+            await read.firmware.content(IMAGE.sha256)
+        assert len(await read.firmware.of_station("garage")) == 1
+    async with database.write() as uow:
+        with pytest.raises(NotFound):
+            await uow.firmware.image(IMAGE.sha256)
+    later = replace(IMAGE, uploaded_at=NOW + timedelta(hours=1))
+    async with database.write() as uow:
+        await uow.firmware.add(later, b"new")
+        await uow.firmware.add(IMAGE, b"twice")
+        assert await uow.firmware.images() == [later]
+        assert await uow.firmware.content(IMAGE.sha256) == b"new"
+
+
 async def test_an_update_is_found_until_it_has_an_outcome(database: Database) -> None:
     """By its id, its ticket and its station."""
     since = NOW - timedelta(days=1)

@@ -43,6 +43,7 @@ ADMINS_ONLY = {
     ("POST", "/tariffs/"),
     ("GET", "/firmware/"),
     ("POST", "/firmware/"),
+    ("DELETE", "/firmware/{sha256}"),
     ("POST", "/stations/{station_id}/update"),
     ("GET", "/stations/{station_id}/updates"),
     ("GET", "/tokens/"),
@@ -138,8 +139,9 @@ async def _session(api: Api, path: str) -> str:
             made = await api.request(name, "POST", "/service-tokens/", json=body)
             await _rename(api, made.json()["id"], f"of-{name}")
         return ""
-    if path == "/stations/{station_id}/update":
+    if path in ("/stations/{station_id}/update", "/firmware/{sha256}"):
         await api.request("admin", "POST", "/firmware/", content=IMAGE)
+        return ""
     if "{uid}" in path:
         body = {"uid": "04BB", "user_id": "driver"}
         await api.request("admin", "POST", "/tokens/", json=body)

@@ -173,6 +173,49 @@ async def test_a_new_start_shows_the_last_update_alone(api: Api) -> None:
     assert [each["status"] for each in listed.json()] == ["INSTALLED", "NO_ANSWER"]
 
 
+async def test_an_image_is_deleted(api: Api) -> None:
+    """Its bytes go, what it brought stays known, and it may be uploaded again."""
+    await _keep(api)
+    update = (await _update(api)).json()
+    await api.services.updates.outcome("garage", update["id"], None, "")
+    path = f"/firmware/{SHA256}"
+    assert (await api.request("admin", "DELETE", path)).status_code == 204
+    assert (await api.request("admin", "GET", "/firmware/")).json() == []
+    async with api.site.database.engine.connect() as connection:
+        kept = await connection.exec_driver_sql("SELECT content FROM firmware_images")
+        assert kept.scalar_one() == b""
+    assert (await _newest(api))["version"] == "1.3.0"
+    for again in (
+        await api.request("admin", "DELETE", path),
+        await api.request("admin", "DELETE", f"/firmware/{'0' * 64}"),
+        await _update(api),
+    ):
+        assert code(again) == (404, "not_found")
+    nonsense = await api.request("admin", "DELETE", "/firmware/..%2Fetc")
+    assert nonsense.status_code in (404, 422)
+    actions = [action for _, action, _ in await api.audited()]
+    assert actions == ["firmware.add", "station.update", "firmware.delete"]
+    await _keep(api)
+    assert (await _update(api)).status_code == 202
+    fetched = await api.client.get(api.commands.values[-1]["url"])
+    assert fetched.content == IMAGE
+
+
+async def test_an_image_on_its_way_is_not_deleted(api: Api) -> None:
+    """The station would find nothing; once its outcome is known, or none came, it may go."""
+    await _keep(api)
+    await _update(api)
+    path = f"/firmware/{SHA256}"
+    refused = await api.request("admin", "DELETE", path)
+    assert code(refused) == (409, "update_running")
+    assert "garage" in problem(refused)["detail"]
+    fetched = await api.client.get(api.commands.values[0]["url"])
+    assert fetched.content == IMAGE
+    api.advance(minutes=16)
+    await api.services.updates.settle()
+    assert (await api.request("admin", "DELETE", path)).status_code == 204
+
+
 async def test_an_update_that_cannot_be(api: Api) -> None:
     """No such image or station, or one that waits to be accepted: nothing is sent."""
     await _keep(api)

@@ -321,6 +321,8 @@ firmware_images = Table(
     Column("size", Integer, nullable=False),
     Column("uploaded_at", UtcDateTime, nullable=False),
     Column("content", LargeBinary, nullable=False),
+    # Updates still say what they brought; the content is empty then.
+    Column("deleted_at", UtcDateTime),
 )
 
 firmware_updates = Table(

@@ -41,6 +41,17 @@ async def add_firmware(
     return FirmwareOut.model_validate(image)
 
 
+@router.delete("/firmware/{sha256}", status_code=HTTPStatus.NO_CONTENT)
+async def delete_firmware(
+    actor: AdminActor, services: ServicesDep, sha256: Sha256
+) -> None:
+    """Delete an image; what became of its updates stays known.
+
+    409 ``update_running`` while it is on its way to a station.
+    """
+    await services.updates.delete(actor, sha256)
+
+
 @router.get(
     "/firmware/{sha256}/image",
     response_class=Response,

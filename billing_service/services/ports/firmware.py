@@ -56,8 +56,14 @@ class Firmware(Protocol):
     async def images(self) -> list[FirmwareImage]:
         """Return all, the newest first, without their content."""
 
+    async def image(self, sha256: str) -> FirmwareImage:
+        """Return one; until the transaction ends nobody else deletes it. Raises NotFound."""
+
+    async def delete(self, sha256: str, at: datetime) -> None:
+        """Let go of an image's bytes; what its updates say of it stays."""
+
     async def add(self, image: FirmwareImage, content: bytes) -> None:
-        """Store an image; one that is there stays."""
+        """Store an image, also one that was deleted; one that is there stays."""
 
     async def content(self, sha256: str) -> bytes:
         """Return an image's bytes. Raises NotFound."""
@@ -73,6 +79,9 @@ class Firmware(Protocol):
 
     async def of_station(self, station_id: str) -> list[FirmwareUpdate]:
         """Return a station's newest fifty, the newest first."""
+
+    async def bringing(self, sha256: str) -> list[FirmwareUpdate]:
+        """Return the updates to an image that are under way."""
 
     async def any_without_outcome(self, since: datetime) -> bool:
         """Return whether ``without_outcome`` has any."""

@@ -24,25 +24,59 @@ class FirmwareRepository(Repository):
     async def images(self) -> list[FirmwareImage]:
         """Return all, the newest first, without their content."""
         result = await self._connection.execute(
-            select(*(firmware_images.c[name] for name in _FACTS)).order_by(
-                firmware_images.c.uploaded_at.desc(), firmware_images.c.sha256
-            )
+            select(*(firmware_images.c[name] for name in _FACTS))
+            .where(firmware_images.c.deleted_at.is_(None))
+            .order_by(firmware_images.c.uploaded_at.desc(), firmware_images.c.sha256)
         )
         return [FirmwareImage(**row._mapping) for row in result]
 
+    async def image(self, sha256: str) -> FirmwareImage:
+        """Return one; until the transaction ends nobody else deletes it. Raises NotFound."""
+        result = await self._connection.execute(
+            select(*(firmware_images.c[name] for name in _FACTS))
+            .where(
+                firmware_images.c.sha256 == sha256,
+                firmware_images.c.deleted_at.is_(None),
+            )
+            .with_for_update()
+        )
+        row = result.first()
+        if row is None:
+            raise NotFound(f"there is no firmware {sha256}")
+        return FirmwareImage(**row._mapping)
+
+    async def delete(self, sha256: str, at: datetime) -> None:
+        """Let go of an image's bytes; what its updates say of it stays."""
+        await self._connection.execute(
+            update(firmware_images)
+            .where(firmware_images.c.sha256 == sha256)
+            .values(content=b"", deleted_at=at)
+        )
+
     async def add(self, image: FirmwareImage, content: bytes) -> None:
-        """Store an image; one that is there stays."""
+        """Store an image, also one that was deleted; one that is there stays."""
         row = {name: getattr(image, name) for name in _FACTS} | {"content": content}
         await self._connection.execute(
             self._insert(firmware_images)
             .values(row)
-            .on_conflict_do_nothing(index_elements=["sha256"])
+            .on_conflict_do_update(
+                index_elements=["sha256"],
+                set_={
+                    "content": content,
+                    "uploaded_at": image.uploaded_at,
+                    "deleted_at": None,
+                },
+                where=firmware_images.c.deleted_at.is_not(None),
+            )
         )
 
     async def content(self, sha256: str) -> bytes:
         """Return an image's bytes. Raises NotFound."""
         content: bytes | None = await self._connection.scalar(
-            select(firmware_images.c.content).where(firmware_images.c.sha256 == sha256)
+            select(firmware_images.c.content).where(
+                firmware_images.c.sha256 == sha256,
+                firmware_images.c.deleted_at.is_(None),
+            )
         )
         if content is None:
             raise NotFound("There is no such image.")
@@ -81,6 +115,17 @@ class FirmwareRepository(Repository):
             .limit(_UPDATES_AT_MOST)
         )
 
+    async def bringing(self, sha256: str) -> list[FirmwareUpdate]:
+        """Return the updates to an image that are under way."""
+        return await self._several(
+            select(firmware_updates)
+            .where(
+                firmware_updates.c.sha256 == sha256,
+                firmware_updates.c.status.in_(_UNDER_WAY),
+            )
+            .order_by(firmware_updates.c.station_id)
+        )
+
     async def any_without_outcome(self, since: datetime) -> bool:
         """Return whether ``without_outcome`` has any."""
         found = await self._connection.scalar(
@@ -109,10 +154,8 @@ class FirmwareRepository(Repository):
         return [_update(row) for row in await self._connection.execute(query)]
 
 
-_MAY_END = tuple(
-    status.value
-    for status in (UpdateStatus.SENT, UpdateStatus.ACCEPTED, UpdateStatus.NO_ANSWER)
-)
+_UNDER_WAY = (UpdateStatus.SENT.value, UpdateStatus.ACCEPTED.value)
+_MAY_END = (*_UNDER_WAY, UpdateStatus.NO_ANSWER.value)
 
 
 def _without_outcome(since: datetime) -> tuple[ColumnElement[bool], ...]:
