@@ -115,6 +115,13 @@ def test_tariffs_are_set_and_shown() -> None:
     assert (shown["version"], shown["name"]) == (2, "Home, dearer")
     assert json.loads(solarrally("tariff", "show").stdout) == [shown]
     assert refused(1, "tariff", "show", "away") == ["there is no tariff away"]
+    file.write_text(json.dumps(TARIFF | {"id": "second"}))
+    second = solarrally("tariff", "set", str(file))
+    assert second.exit_code == 0
+    assert "warning: $: is assigned to nobody" in second.stderr
+    assert "covers nobody: home began later" in second.stderr
+    file.write_text(json.dumps(TARIFF | {"id": "second", "name": "Second"}))
+    assert "in place of home" in solarrally("tariff", "set", str(file)).stderr
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from billing_service.services.ports import (
     Clock,
     OpenReadUnitOfWork,
     OpenUnitOfWork,
+    ReadUnitOfWork,
     Viewer,
 )
 
@@ -191,7 +192,8 @@ class Tariffs:
         """Store a tariff as the next version of its id, whatever version it says.
 
         The same as the newest version stores nothing. A new tariff covers everyone at once, but
-        with ``assigned_only`` nobody until it is assigned. Raises TariffInvalid.
+        with ``assigned_only`` nobody until it is assigned. Another that is assigned to nobody
+        either is named in a warning. Raises TariffInvalid.
         """
         warnings = ensure_valid(tariff)
         if tariff.currency != self._currency:
@@ -201,6 +203,7 @@ class Tariffs:
         async with self._open_uow() as uow:
             newest = await uow.tariffs.latest(tariff.id)
             if newest is not None and newest == replace(tariff, version=newest.version):
+                warnings += await self._for_everyone(uow, newest)
                 return TariffSet(tariff=newest, new=False, warnings=warnings)
             version = 1 if newest is None else newest.version + 1
             tariff = replace(tariff, version=version)
@@ -221,5 +224,29 @@ class Tariffs:
                 after={"version": version, "name": tariff.name},
                 address=author.address,
             )
+            warnings += await self._for_everyone(uow, tariff)
             await uow.commit()
         return TariffSet(tariff=tariff, new=True, warnings=warnings)
+
+    async def _for_everyone(
+        self, uow: ReadUnitOfWork, tariff: Tariff
+    ) -> tuple[tuple[str, str], ...]:
+        """Warn where tariffs that are assigned to nobody stand in each other's way."""
+        now = self._clock()
+        at = max(now, tariff.valid_from or now)
+        every = await uow.tariffs.unassigned(at)
+        if len(every) < 2 or tariff.id not in {each.id for each in every}:
+            return ()
+        first = every[0]
+        if first.id != tariff.id:
+            text = (
+                f"is assigned to nobody and covers nobody: {first.id} began later and covers"
+                " everyone; assign one of them"
+            )
+        else:
+            since = f" from {at:%Y-%m-%d %H:%M} UTC" if at > now else ""
+            text = (
+                f"is assigned to nobody, so{since} it covers everyone in place of"
+                f" {every[1].id}: assign one of them, or set it with assigned_only"
+            )
+        return (("$", text),)

@@ -54,6 +54,41 @@ async def test_a_tariff_for_some_does_not_cover_the_others(api: Api) -> None:
         assert mine.status_code == 200
 
 
+async def _warnings(
+    api: Api, tariff_id: str, query: str = "", **more: Any
+) -> list[str]:
+    body = tariff_json(id=tariff_id, **more)
+    answer = await api.request("admin", "POST", f"/tariffs/{query}", json=body)
+    assert answer.status_code in (200, 201), answer.text
+    return [each["message"] for each in answer.json()["warnings"]]
+
+
+async def test_a_tariff_that_takes_another_s_place_says_so(api: Api) -> None:
+    """Assigned to nobody it counts for all at once; the admin is told what it supersedes."""
+    for _ in range(2):
+        (said,) = await _warnings(api, "evening")
+        assert "covers everyone in place of home" in said
+    (said,) = await _warnings(api, "home", start_date_time="2020-01-01T00:00:00Z")
+    assert "in place of evening" in said
+    (said,) = await _warnings(api, "evening", name="Evening, from now on")
+    assert "covers everyone in place of home" in said
+    (said,) = await _warnings(api, "undated")
+    assert "covers nobody: evening began later" in said
+    (said,) = await _warnings(api, "new-year", start_date_time="2027-01-01T00:00:00Z")
+    assert "from 2027-01-01 00:00 UTC it covers everyone in place of evening" in said
+    assert await _warnings(api, "staff", "?assigned_only=true") == []
+    assert await _warnings(api, "staff", name="Staff, changed") == []
+    assert await _warnings(api, "past", end_date_time="2021-01-01T00:00:00Z") == []
+
+
+async def test_an_only_tariff_has_no_warning(api: Api) -> None:
+    """One for everyone, changed, takes nobody's place; nor does one beside an assigned one."""
+    assert await _warnings(api, "home") == []
+    assigned = {"tariff_id": "home", "user_id": "driver"}
+    await api.request("admin", "POST", "/tariff-assignments/", json=assigned)
+    assert await _warnings(api, "evening") == []
+
+
 async def test_a_session_gets_its_driver_s_tariff(api: Api) -> None:
     """As of its start; assigning the driver later chooses anew, what is later assigned does not."""
     session = await api.charge(ended=False)

@@ -178,7 +178,8 @@ async def set_tariff(
 ) -> TariffSetOut:
     """Store a tariff as the next version of its id; the service counts the versions.
 
-    A new tariff covers everyone at once, with ``assigned_only`` nobody until it is assigned.
+    A new tariff covers everyone at once, with ``assigned_only`` nobody until it is assigned. A
+    warning names the one that it takes the place of.
     Sessions keep the version they began with. 422 ``tariff_invalid`` names each problem with its
     JSON path. The same tariff again stores nothing and answers 200.
     """

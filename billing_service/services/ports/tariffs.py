@@ -25,6 +25,9 @@ class Tariffs(Protocol):
     ) -> Tariff | None:
         """Return the tariff that covers a session which starts then; see ``tariff_choice``."""
 
+    async def unassigned(self, at: datetime) -> list[Tariff]:
+        """Return those that hold then and were never assigned; the first covers everyone."""
+
     async def hidden_from(self, viewer: Viewer) -> set[str]:
         """Return the tariffs that were never meant for the viewer; none for an admin."""
 

@@ -91,14 +91,28 @@ class TariffRepository(Repository):
             for assignment in in_order(
                 every, at, user_id=user_id, group=group, station_id=station_id
             ):
-                found = await self._holding(at, tariffs.c.id == assignment.tariff_id)
-                if found is not None:
-                    return found
-        assigned = {each.tariff_id for each in every}
-        return await self._holding(at, tariffs.c.id.not_in(assigned))
+                found = await self._holding(
+                    at, tariffs.c.id == assignment.tariff_id, most=1
+                )
+                if found:
+                    return found[0]
+        unassigned = await self._unassigned(at, every, most=1)
+        return unassigned[0] if unassigned else None
 
-    async def _holding(self, at: datetime, which: ColumnElement[bool]) -> Tariff | None:
-        """Return of several tariffs the one that took effect last, then that stored last."""
+    async def unassigned(self, at: datetime) -> list[Tariff]:
+        """Return those that hold then and were never assigned; the first covers everyone."""
+        return await self._unassigned(at, await self.assignments())
+
+    async def _unassigned(
+        self, at: datetime, every: list[Assignment], most: int | None = None
+    ) -> list[Tariff]:
+        assigned = {each.tariff_id for each in every}
+        return await self._holding(at, tariffs.c.id.not_in(assigned), most=most)
+
+    async def _holding(
+        self, at: datetime, which: ColumnElement[bool], *, most: int | None
+    ) -> list[Tariff]:
+        """Return several tariffs, first the one that took effect last, then that stored last."""
         holding = (
             select(tariffs.c.id, func.max(tariffs.c.version).label("version"))
             .where(
@@ -111,7 +125,7 @@ class TariffRepository(Repository):
             .group_by(tariffs.c.id)
             .subquery()
         )
-        text = await self._connection.scalar(
+        found = await self._connection.scalars(
             select(tariffs.c.document)
             .join(
                 holding,
@@ -124,9 +138,9 @@ class TariffRepository(Repository):
                 tariffs.c.created_at.desc(),
                 tariffs.c.id,
             )
-            .limit(1)
+            .limit(most)
         )
-        return None if text is None else documents.load(Tariff, text)
+        return [documents.load(Tariff, text) for text in found]
 
     async def assignments(self) -> list[Assignment]:
         """Return all, ended ones too, the last begun first."""
