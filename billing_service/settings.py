@@ -213,6 +213,27 @@ class Settings(BaseSettings):
         """Where the keys that sign tokens are kept."""
         return self.data_dir / "signing.keys"
 
+    def make_data_dir(self) -> None:
+        """Make the data folder. Raises SettingsInvalid, with what to do, when it is of no use."""
+        _make_folder("DATA_DIR", self.data_dir)
+
+    def make_database_folder(self) -> None:
+        """Make the folder of a SQLite database. Raises SettingsInvalid when it is of no use."""
+        if not self.database_url.get_secret_value():
+            name = "DATA_DIR"
+        elif self.is_postgresql:
+            return
+        else:
+            name = "DATABASE_URL"
+        file = database_url(self.effective_database_url).database
+        if not file or file == ":memory:":
+            return
+        _make_folder(name, Path(file).parent)
+        if Path(file).is_dir():
+            raise SettingsInvalid(
+                f"{PREFIX}{name}: {file} is a folder: name a file for the database"
+            )
+
     def accepts_station(self, station_id: str) -> bool:
         """Return whether a station that is heard for the first time may be used at once.
 
@@ -232,6 +253,22 @@ class Settings(BaseSettings):
             raise SettingsInvalid(
                 f"{PREFIX}MQTT_PASSWORD_FILE: cannot read it: {error}"
             ) from error
+
+
+def _make_folder(name: str, folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        usable = os.access(folder, os.R_OK | os.W_OK | os.X_OK)
+    except OSError as error:
+        raise SettingsInvalid(
+            f"{PREFIX}{name}: the folder {folder} cannot be made"
+            f" ({(error.strerror or '').lower()}): name one that this user may make or write to"
+        ) from error
+    if not usable:
+        raise SettingsInvalid(
+            f"{PREFIX}{name}: this user may not write to the folder {folder}: let them, or name"
+            " another one"
+        )
 
 
 def _parts(value: object, separator: str) -> object:

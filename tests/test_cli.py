@@ -100,6 +100,23 @@ def test_rotating_the_signing_key(tmp_path: Path) -> None:
     assert "chmod 600" in line
 
 
+def test_a_data_folder_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command says the setting and what to do in one line, not an error number."""
+    Path("file").touch()
+    monkeypatch.setenv(f"{PREFIX}DATA_DIR", "file/data")
+    for command in (["user", "list"], ["migrate"], ["key", "rotate"]):
+        (line,) = refused(1, *command)
+        assert "SOLARRALLY_DATA_DIR: the folder file/data cannot be made" in line
+        assert "name one that" in line
+        assert "Errno" not in line
+    monkeypatch.delenv(f"{PREFIX}DATA_DIR")
+    assert solarrally("migrate").exit_code == 0
+    (line,) = refused(2, "backup", "nowhere/backup.gz")
+    assert line.startswith("nowhere/backup.gz cannot be written")
+    (line,) = refused(1, "upload", "nowhere.log", "--station", "barn")
+    assert line == "nowhere.log: No such file or directory"
+
+
 def test_tariffs_are_set_and_shown() -> None:
     """The same file again changes nothing; a changed one is the next version."""
     file = Path("tariff.json")

@@ -129,3 +129,49 @@ def test_the_examples_are_true(name: str) -> None:
     assert sorted(assigned) == sorted(Settings.model_fields)
     Path(".env").write_text(text)
     load_settings()
+
+
+def _refusal(**settings: str) -> str:
+    made = Settings(_env_file=None, **settings)  # type: ignore[arg-type,call-arg]  # as from outside
+    with pytest.raises(SettingsInvalid) as refused:
+        made.make_database_folder()
+    assert "Errno" not in str(refused.value)
+    return str(refused.value)
+
+
+def test_a_folder_that_cannot_be_is_told_with_its_setting(tmp_path: Path) -> None:
+    """Which setting, which folder, why, and what to do; nothing is left half made."""
+    (tmp_path / "file").touch()
+    for folder in ("file", "file/below", "x" * 300):
+        said = _refusal(data_dir=str(tmp_path / folder))
+        assert said.startswith(f"SOLARRALLY_DATA_DIR: the folder {tmp_path / folder}")
+        assert "name one that" in said
+    url = f"sqlite:///{tmp_path}/file/solarrally.db"
+    assert _refusal(database_url=url).startswith("SOLARRALLY_DATABASE_URL: the folder")
+    folder_as_file = _refusal(database_url=f"sqlite:///{tmp_path}")
+    assert "is a folder: name a file" in folder_as_file
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_that_may_not_be_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told before SQLite says that it is unable to open a file."""
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert "may not write to" in _refusal(data_dir=str(tmp_path))
+
+
+def test_folders_are_made_where_they_are_needed(tmp_path: Path) -> None:
+    """Also twice and with parents; none is made for a server's database."""
+    there = Settings(_env_file=None, data_dir=tmp_path / "a" / "b")  # type: ignore[call-arg]
+    for _ in range(2):
+        there.make_database_folder()
+        there.make_data_dir()
+    assert (tmp_path / "a" / "b").is_dir()
+    server = Settings(
+        _env_file=None,  # type: ignore[call-arg]
+        data_dir=tmp_path / "c",
+        database_url="postgresql://host/db",  # type: ignore[arg-type]
+    )
+    server.make_database_folder()
+    assert not (tmp_path / "c").exists()

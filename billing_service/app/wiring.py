@@ -66,7 +66,8 @@ def utc_now() -> datetime:
 
 @asynccontextmanager
 async def open_database(settings: Settings, clock: Clock) -> AsyncIterator[Database]:
-    """Open the database and close it at the end."""
+    """Open the database and close it at the end. Raises SettingsInvalid."""
+    settings.make_database_folder()
     database = Database(settings.effective_database_url, clock)
     try:
         yield database
@@ -91,6 +92,7 @@ def wire(
     ``stored`` is called when the API stored frames, so that they are metered at once.
     """
     write, read = database.write, database.read
+    settings.make_data_dir()
     signer = JwtSigner(KeyRing(settings.signing_keys_file, clock))
     issuer = Issuer(clock, billing_settings(settings))
     return Services(

@@ -55,7 +55,8 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     except DomainError as error:
         fail(1, error.message)
     except OSError as error:
-        fail(1, str(error))
+        what = f"{error.filename}: " if error.filename else ""
+        fail(1, f"{what}{error.strerror or error}")
 
 
 def fail(code: int, *lines: str) -> NoReturn:

@@ -7,6 +7,7 @@ import typer
 from billing_service import app as service
 from billing_service.adapters.keys import KeyRing, KeyUnusable
 from billing_service.cli.console import fail, settings
+from billing_service.settings import SettingsInvalid
 
 keys = typer.Typer(help="Keys that sign access tokens.", no_args_is_help=True)
 
@@ -24,9 +25,10 @@ def key_rotate(
     """Sign access tokens with a new key; the running service takes it up by itself."""
     configured = settings()
     try:
+        configured.make_data_dir()
         kid = KeyRing(configured.signing_keys_file, service.utc_now).rotate(
             drop_old=drop_old
         )
-    except KeyUnusable as error:
+    except (KeyUnusable, SettingsInvalid) as error:
         fail(1, str(error))
     typer.echo(f"Access tokens are signed with key {kid} from now on.")

@@ -42,7 +42,7 @@ async def backup(engine: AsyncEngine, file: Path) -> dict[str, int]:
 
     Others may go on writing. The file appears under its name when it is complete, readable to its
     owner alone. Raises BackupRefused when there is one of that name, or the schema is not this
-    version's; StoreUnavailable; OSError.
+    version's, or the file cannot be made; StoreUnavailable; OSError.
     """
     if file.exists():  # noqa: ASYNC240 - a command's own file
         raise BackupRefused(f"{file} exists already")
@@ -60,7 +60,12 @@ async def backup(engine: AsyncEngine, file: Path) -> dict[str, int]:
 @contextmanager
 def _appearing(file: Path) -> Iterator[BinaryIO]:
     """Yield a file that gets its name when all went well, and else goes."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    except OSError as error:
+        raise BackupRefused(
+            f"{file} cannot be written: {error.strerror}; name a file in a folder that is there"
+        ) from error
     partial = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as raw:
