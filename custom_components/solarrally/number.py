@@ -7,6 +7,7 @@ from homeassistant.components.number import (
     NumberDeviceClass,
     NumberEntity,
     NumberEntityDescription,
+    NumberMode,
 )
 from homeassistant.const import UnitOfElectricCurrent
 from homeassistant.core import HomeAssistant
@@ -20,6 +21,10 @@ from .station import Feature
 PARALLEL_UPDATES = 0
 
 
+STEP_A = 0.1
+"""Finer than any control pilot: a tenth of a percent of its duty cycle is 0.06 A (IEC 61851-1)."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class StationNumberDescription(StationEntityDescription, NumberEntityDescription):
     """Describe a number of a station."""
@@ -31,7 +36,10 @@ CURRENT_LIMIT = StationNumberDescription(
     needs=frozenset({Feature.STATE, Feature.INFO}),
     device_class=NumberDeviceClass.CURRENT,
     native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
-    native_step=1,
+    # The contract takes any number. Home Assistant does not hold people to the step.
+    native_step=STEP_A,
+    # With so many steps it would show a box.
+    mode=NumberMode.SLIDER,
 )
 
 
@@ -77,7 +85,8 @@ class CurrentLimitNumber(StationEntity, NumberEntity):
 
     @override
     async def async_set_native_value(self, value: float) -> None:
-        """Ask the station to change its limit."""
+        """Ask the station to change its limit, to the step, and never to more than its rating."""
+        value = min(max(round(value, 1), self.native_min_value), self.native_max_value)
         await self.coordinator.async_command(
-            "set_current_limit", int(value) if value.is_integer() else value
+            "set_current_limit", int(value) if value == int(value) else value
         )

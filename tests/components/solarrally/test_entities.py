@@ -265,6 +265,7 @@ async def test_current_limit_range(
     state = hass.states.get("number.garage_current_limit")
     assert state is not None
     assert (state.attributes["min"], state.attributes["max"]) == (8, 20)
+    assert (state.attributes["step"], state.attributes["mode"]) == (0.1, "slider")
 
 
 async def test_faults(
