@@ -4,10 +4,14 @@ import argparse
 import asyncio
 import contextlib
 import os
+import re
 import signal
+import ssl
 import sys
 from datetime import datetime
 from pathlib import Path
+
+import aiomqtt
 
 from bench import twin
 from bench.bench import STEP_S, Bench
@@ -28,9 +32,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--scenario", choices=SCENARIOS, default="sunny")
     parser.add_argument(
         "--broker",
-        default="127.0.0.1:1883",
-        metavar="HOST:PORT",
-        help="on this machine",
+        type=address,
+        default="127.0.0.1",
+        metavar="HOST[:PORT]",
+        help="port 1883, or 8883 with --ca, unless it is given; an IPv6 address stands in brackets",
     )
     parser.add_argument(
         "--mode", choices=("off", "solar", "grid", "auto"), default="auto"
@@ -46,6 +51,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--username",
         help="at the broker; the password is in SOLARRALLY_MQTT_PASSWORD",
+    )
+    parser.add_argument(
+        "--ca",
+        type=certificate,
+        metavar="FILE",
+        help="speak TLS with a broker that this certificate authority (PEM) vouches for",
     )
     past = parser.add_argument_group(
         "a session in the past", "faster than real time, until it has caught up"
@@ -65,17 +76,62 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if not 1 <= options.speed <= 40:
         parser.error(f"--speed {options.speed:g} is not between 1 and 40")
-    host, _, port = options.broker.rpartition(":")
-    if (
-        host not in ("127.0.0.1", "localhost")
-        or not port.isdecimal()
-        or not 0 < int(port) < 65536
-    ):
-        parser.error(
-            f"--broker {options.broker} is not 127.0.0.1:PORT; the twin speaks to this machine only"
-        )
-    options.port = int(port)
+    options.host, options.port = options.broker
+    if options.port is None:
+        options.port = 1883 if options.ca is None else 8883
     return options
+
+
+def address(text: str) -> tuple[str, int | None]:
+    """Read ``HOST``, ``HOST:PORT`` or ``[IPv6]:PORT`` from the command line; the port is None when none is given."""
+    found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.%a-z]+)\]|([^\s:\[\]/@]+))(?::(\d{1,5}))?", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not HOST or HOST:PORT (an IPv6 address stands in brackets)"
+        )
+    port = None if found[3] is None else int(found[3])
+    if port is not None and not 0 < port < 65536:
+        raise argparse.ArgumentTypeError(f"port {port} is not between 1 and 65535")
+    return found[1] or found[2], port
+
+
+def certificate(text: str) -> str:
+    """Read a certificate authority's file, as PEM."""
+    try:
+        pem = Path(text).read_text(encoding="ascii")
+        ssl.create_default_context(cadata=pem)
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(
+            f"{text} is no certificate in PEM: {error}"
+        ) from None
+    return pem
+
+
+class BrokerError(Exception):
+    """The broker does not take the station; the message says why."""
+
+
+async def reach(options: argparse.Namespace, password: str | None) -> None:
+    """Speak to the broker once, as the station will, so that a person hears at once what is wrong.
+
+    Raises:
+        BrokerError: it cannot be reached, is not vouched for, or refuses the user.
+    """
+    tls = None if options.ca is None else ssl.create_default_context(cadata=options.ca)
+    try:
+        async with aiomqtt.Client(
+            options.host,
+            options.port,
+            username=options.username,
+            password=password,
+            tls_context=tls,
+            timeout=10,
+        ):
+            pass
+    except aiomqtt.MqttError as error:
+        raise BrokerError(
+            f"no broker for the twin at {options.host}, port {options.port}: {error}"
+        ) from None
 
 
 def moment(text: str) -> datetime:
@@ -122,6 +178,11 @@ async def story(options: argparse.Namespace, bench: Bench) -> None:
 
 async def run(options: argparse.Namespace) -> int:
     """Run until Ctrl-C, or until the twin ends by itself."""
+    password = None
+    if options.username is not None:
+        password = os.environ.get("SOLARRALLY_MQTT_PASSWORD", "")
+    if not options.build:
+        await reach(options, password)
     say("building the twin")
     program = await asyncio.to_thread(twin.build)
     if options.build:
@@ -137,21 +198,21 @@ async def run(options: argparse.Namespace) -> int:
     async with Bench(
         virtual_time=time, step_s=STEP_S if time is None else 2 * STEP_S
     ) as bench:
-        login = {}
-        if options.username is not None:
-            login = {
-                "SOLARRALLY_BROKER_USERNAME": options.username,
-                "SOLARRALLY_BROKER_PASSWORD": os.environ.get(
-                    "SOLARRALLY_MQTT_PASSWORD", ""
-                ),
-            }
+        broker = {
+            "SOLARRALLY_BROKER_HOST": options.host,
+            "SOLARRALLY_BROKER_PORT": str(options.port),
+        }
+        if password is not None:
+            broker["SOLARRALLY_BROKER_USERNAME"] = options.username
+            broker["SOLARRALLY_BROKER_PASSWORD"] = password
+        if options.ca is not None:
+            broker["SOLARRALLY_BROKER_CA"] = options.ca
         station = twin.Twin(
             program,
             options.home,
             {
                 **bench.environment,
-                **login,
-                "SOLARRALLY_BROKER_PORT": str(options.port),
+                **broker,
                 "SOLARRALLY_MODE": options.mode,
                 "SOLARRALLY_STATION": options.station,
                 "SOLARRALLY_TOPIC_PREFIX": options.prefix,
@@ -182,7 +243,7 @@ def main() -> int:
     options = parse(sys.argv[1:])
     try:
         return asyncio.run(run(options))
-    except twin.BuildError as error:
+    except (BrokerError, twin.BuildError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
 

@@ -1,7 +1,7 @@
 """Time that the bench drives and a twin follows, so that an hour of weather takes seconds.
 
-The twin reads it from a file that both map (``host/twin_io/virtual_time.cpp``). It moves on only while the twin sleeps,
-so however busy this machine is, nothing that the twin does takes it time: the timing of contactors is exact.
+The twin reads it from a file that both map (``host/twin_io/virtual_time.cpp``). It moves on only while all of the twin
+sleeps, so however busy this machine is, nothing that the twin does takes it time: the timing of contactors is exact.
 """
 
 import asyncio
@@ -17,8 +17,12 @@ class _Shared(ctypes.Structure):
     _fields_ = (
         ("now_ns", ctypes.c_uint64),
         ("wall_offset_ns", ctypes.c_uint64),
-        ("asleep_until_ns", ctypes.c_uint64),
+        # Of the main loop and the control task.
+        ("asleep_until_ns", ctypes.c_uint64 * 2),
     )
+
+
+_NEVER = 2**64 - 1
 
 
 class VirtualTime:
@@ -71,13 +75,16 @@ class VirtualTime:
         self._shared.now_ns += round(by_s * 1e9)
         if not connected():
             # Nobody follows; a twin that starts finds a time that runs as always.
-            self._shared.asleep_until_ns = 0
+            self._shared.asleep_until_ns[:] = [0, _NEVER]
             await asyncio.sleep(by_s)
             self._begin_pace()
             return
         await asyncio.sleep(0)
         # Another process changes it; there is no event to wait for.
-        while connected() and self._shared.asleep_until_ns <= self._shared.now_ns:  # noqa: ASYNC110
+        while connected() and min(self._shared.asleep_until_ns) <= self._shared.now_ns:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        # What it has said is on its way through the event loop: received, read, heard.
+        for _ in range(3):
             await asyncio.sleep(0)
         ahead_s = (self.now_s - self._paced_s) / self._speed - (
             time.monotonic() - self._real_s

@@ -7,9 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from bench import cli
 from bench.bench import Bench, Car, Contactor
 from bench.pzem import Pzem, PzemLine, crc16
 from bench.scenarios import SCENARIOS
+
+from scripts.rig.broker import Broker as SiteBroker
+from scripts.rig.ports import free_port
 
 from .broker import ROOT, Broker
 
@@ -85,6 +89,74 @@ async def test_scenario_plugs_a_car_in(name: str) -> None:
     task.cancel()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "host", "port"),
+    [
+        ([], "127.0.0.1", 1883),
+        (["--broker", "homeassistant.local"], "homeassistant.local", 1883),
+        (["--broker", "10.1.2.3:18830"], "10.1.2.3", 18830),
+        (["--broker", "[fd00::7]:1884"], "fd00::7", 1884),
+        (["--broker", "[::1]"], "::1", 1883),
+    ],
+)
+def test_broker_may_be_any_host(arguments: list[str], host: str, port: int) -> None:
+    """A host with or without a port, by name or by address of either family."""
+    options = cli.parse(arguments)
+    assert (options.host, options.port) == (host, port)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--broker", "host:0"], "port 0 is not between 1 and 65535"),
+        (["--broker", "host:99999"], "port 99999 is not between 1 and 65535"),
+        (["--broker", "host:mqtt"], "is not HOST or HOST:PORT"),
+        (["--broker", "mqtt://host"], "is not HOST or HOST:PORT"),
+        (["--broker", "fd00::7"], "an IPv6 address stands in brackets"),
+        (["--broker", ""], "is not HOST or HOST:PORT"),
+        (["--ca", "/no/such/file"], "/no/such/file is no certificate in PEM"),
+        (["--ca", __file__], "is no certificate in PEM"),
+    ],
+)
+def test_what_is_no_broker_is_named(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The error says what was given and what would be right."""
+    with pytest.raises(SystemExit):
+        cli.parse(arguments)
+    assert message in capsys.readouterr().err
+
+
+async def test_a_broker_that_is_not_there_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is built for a broker that cannot be reached, and the error says which."""
+    port = free_port()
+    monkeypatch.setattr(sys, "argv", ["twin", "--broker", f"localhost:{port}"])
+    assert await asyncio.to_thread(cli.main) == 1
+    said = capsys.readouterr()
+    assert f"no broker for the twin at localhost, port {port}" in said.err
+    assert "refused" in said.err
+    assert said.out == ""
+
+
+async def test_a_broker_that_refuses_the_user_is_named(tmp_path: Path) -> None:
+    """The right password is taken; a wrong one is told as such."""
+    port = free_port()
+    broker = SiteBroker(tmp_path / "mosquitto", tmp_path / "log", port, "ev")
+    login = broker.logins["station"]
+    options = cli.parse(
+        ["--broker", f"localhost:{port}", "--username", login.username]
+    )
+    await broker.start()
+    try:
+        await cli.reach(options, login.password)
+        with pytest.raises(cli.BrokerError, match="[Nn]ot authori[sz]ed"):
+            await cli.reach(options, "wrong")
+    finally:
+        await broker.stop()
+
+
 async def test_twin_command_runs_until_interrupted(
     twin_program: Path, tmp_path: Path
 ) -> None:
@@ -96,7 +168,7 @@ async def test_twin_command_runs_until_interrupted(
             "-m",
             "bench.cli",
             "--broker",
-            f"127.0.0.1:{broker.port}",
+            f"localhost:{broker.port}",
             "--station",
             "bench-1",
             "--home",

@@ -68,7 +68,13 @@ def test_logic_knows_no_esphome() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["mqtt_link_esp32.cpp", "storage.cpp", "fetcher_esp32.cpp"]
+    "name",
+    [
+        "control_task.cpp",
+        "fetcher_esp32.cpp",
+        "mqtt_link_esp32.cpp",
+        "storage.cpp",
+    ],
 )
 def test_esp32_only_code_is_well_formed(name: str) -> None:
     """What only the ESP32 compiles agrees with the declarations of the calls it uses."""

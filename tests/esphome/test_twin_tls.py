@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from bench import cli
 from bench.bench import Bench
 from bench.twin import Twin
 
@@ -63,9 +64,13 @@ class TlsBroker(Broker):
 async def test_speaks_only_to_a_broker_that_its_authority_vouches_for(
     twin_program: Path, tmp_path: Path, bench: Bench
 ) -> None:
-    """With the right authority it connects; with another it does not, and says why."""
+    """With the right authority it connects; with another it does not, and says why, as does the command before it."""
     right, wrong = authority(tmp_path, "ca"), authority(tmp_path, "other")
     async with TlsBroker(tmp_path) as broker:
+        where = ["--broker", f"127.0.0.1:{broker.tls_port}", "--ca"]
+        await cli.reach(cli.parse([*where, str(tmp_path / "ca.pem")]), None)
+        with pytest.raises(cli.BrokerError, match="certificate verify failed"):
+            await cli.reach(cli.parse([*where, str(tmp_path / "other.pem")]), None)
         environment = {
             **bench.environment,
             "SOLARRALLY_BROKER_PORT": str(broker.tls_port),

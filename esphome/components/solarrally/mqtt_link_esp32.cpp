@@ -38,6 +38,7 @@ class Esp32MqttLink final : public MqttLink {
     idf.session.last_will.qos = 1;
     idf.session.last_will.retain = 1;
     idf.network.reconnect_timeout_ms = RECONNECT_MS;
+    idf.network.timeout_ms = WRITE_TIMEOUT_MS;
     this->client_ = esp_mqtt_client_init(&idf);
     if (this->client_ == nullptr) {
       ESP_LOGE(TAG, "The MQTT client cannot be made");
@@ -85,6 +86,9 @@ class Esp32MqttLink final : public MqttLink {
     bool retained = false;
     std::string payload = {};
   };
+  /// The client holds its lock while it writes, and whoever publishes waits for it: a network that takes nothing must not
+  /// hold up the main loop until the watchdog ends it.
+  static constexpr int WRITE_TIMEOUT_MS = 3000;
   /// A flood of messages must not fill the memory; commands are few.
   static constexpr size_t MAX_EVENTS = 64;
   static constexpr int MAX_PAYLOAD = 65536;

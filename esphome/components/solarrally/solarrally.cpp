@@ -4,6 +4,7 @@
 #include <cmath>
 #include <sys/time.h>
 
+#include "control_task.h"
 #include "esphome/core/application.h"
 #include "esphome/core/hal.h"
 #include "esphome/core/log.h"
@@ -122,9 +123,9 @@ void SolarRally::boot_() {
     session.number = open.number;
     session.started_utc_ms = open.started_utc_ms;
     std::copy(std::begin(open.start_wh), std::end(open.start_wh), session.start.wh);
-    this->station_->begin(this->identity_.boot, &session);
+    this->live_->begin(this->identity_.boot, &session);
   } else {
-    this->station_->begin(this->identity_.boot, nullptr);
+    this->live_->begin(this->identity_.boot, nullptr);
   }
 }
 
@@ -191,6 +192,7 @@ bool SolarRally::obey_(const logic::Verdict &verdict) {
     case logic::CommandKind::UPDATE_FIRMWARE:
       // From here on no contactor closes; the download blocks the main loop, so the result must be out before.
       this->updating_ = true;
+      this->exchange_(this->now_());
       this->messenger_->update(verdict.version, 0);
       this->set_timeout("update", 500, [this, update = Update{verdict.id, verdict.url, verdict.sha256, verdict.version}] {
         this->update_(update);
@@ -210,9 +212,8 @@ void SolarRally::set_update_hosts(const std::vector<std::string> &hosts) {
 
 void SolarRally::update_(const Update &update) {
   const auto tick = [this, &update](int progress) {
-    // The station goes on seeing and saying, with everything off.
-    this->station_->step(this->see_());
-    this->drive_();
+    // The station goes on saying what it sees.
+    this->exchange_(this->now_());
     this->messenger_->update(update.version, progress);
     this->messenger_->loop(this->now_());
   };
@@ -243,15 +244,16 @@ void SolarRally::setup() {
   this->settings.follow.min_current_a = this->settings.min_current_a;
   for (auto &meter : this->settings.meters)
     meter.max_power_w = meter.max_voltage_v * meter.max_current_a;
-  this->station_ = std::make_unique<logic::Station>(this->settings);
+  this->live_ = std::make_unique<logic::Station>(this->settings);
 
   this->kept_ = global_preferences->make_preference<Kept>(fnv1_hash("solarrally_kept"));
   Kept kept{static_cast<uint8_t>(logic::Mode::OFF), this->settings.max_current_a};
   if (this->kept_.load(&kept) && kept.mode <= static_cast<uint8_t>(logic::Mode::AUTO)) {
-    this->station_->set_mode(static_cast<logic::Mode>(kept.mode));
-    this->station_->set_current_limit(kept.current_limit_a);
+    this->live_->set_mode(static_cast<logic::Mode>(kept.mode));
+    this->live_->set_current_limit(kept.current_limit_a);
   }
   this->boot_();
+  this->station_ = std::make_unique<logic::Station>(*this->live_);
   this->drive_();
 #ifdef USE_SOLARRALLY_LOG
   this->storage_ = std::make_unique<FolderStorage>(this->log_folder_, this->log_pins_);
@@ -278,18 +280,21 @@ void SolarRally::setup() {
 void SolarRally::loop() {
   const auto now_ms = this->now_();
   this->feed_meters_(now_ms);
-
   this->read_clock_(now_ms);
-  this->station_->step(this->see_());
-  this->drive_();
-  for (const auto &event : this->station_->events()) {
+  this->exchange_(now_ms);
+  if (!this->controlling_) {
+    // By now all that it uses is set up.
+    this->controlling_ = true;
+    start_control_task([this] { this->control_(); });
+  }
+  for (const auto &event : this->events_) {
     if (event.type == logic::EventType::SESSION_STARTED || event.type == logic::EventType::SESSION_ENDED)
       this->keep_session_();
 #ifdef USE_SOLARRALLY_MQTT
     this->messenger_->event(event);
 #endif
   }
-  this->station_->events().clear();
+  this->events_.clear();
 #ifdef USE_SOLARRALLY_MQTT
   this->messenger_->loop(now_ms);
 #endif
@@ -300,18 +305,57 @@ void SolarRally::loop() {
   }
 }
 
+void SolarRally::control_() {
+  // Sampling the pilot takes longest, and needs no lock.
+  logic::StationInputs inputs = this->see_();
+  std::lock_guard<std::mutex> guard(this->mutex_);
+  inputs.available_solar_w = this->told_.available_solar_w;
+  inputs.controlled = this->told_.controlled;
+  inputs.updating = this->told_.updating;
+  inputs.turned_ms = this->told_.turned_ms;
+  inputs.now_ms = this->now_();
+  this->live_->step(inputs);
+  this->drive_();
+}
+
+void SolarRally::exchange_(logic::Millis now_ms) {
+  const float available_w = this->available_power_ != nullptr ? this->available_power_->get_state() : NAN;
+  const bool controlled = this->controlled_();
+  {
+    std::lock_guard<std::mutex> guard(this->mutex_);
+    this->told_.available_solar_w = available_w;
+    this->told_.controlled = controlled;
+    this->told_.updating = this->updating_;
+    this->told_.turned_ms = now_ms;
+  }
+  this->look_();
+}
+
+void SolarRally::look_() {
+  std::lock_guard<std::mutex> guard(this->mutex_);
+  auto &events = this->live_->events();
+  this->events_.insert(this->events_.end(), events.begin(), events.end());
+  events.clear();
+  *this->station_ = *this->live_;
+}
+
+bool SolarRally::change_(const std::function<bool(logic::Station *)> &change) {
+  bool done;
+  {
+    std::lock_guard<std::mutex> guard(this->mutex_);
+    done = change(this->live_.get());
+  }
+  this->look_();
+  return done;
+}
+
 logic::StationInputs SolarRally::see_() {
   logic::StationInputs inputs;
-  inputs.now_ms = this->now_();
   for (int index = 0; index < logic::SOURCES; index++) {
     if (this->feedback_pins_[index] != nullptr)
       inputs.aux_closed[index] = this->feedback_pins_[index]->digital_read();
   }
   this->sample_pilot_(&inputs);
-  if (this->available_power_ != nullptr)
-    inputs.available_solar_w = this->available_power_->get_state();
-  inputs.controlled = this->controlled_();
-  inputs.updating = this->updating_;
   return inputs;
 }
 
@@ -329,7 +373,11 @@ void SolarRally::feed_meters_(logic::Millis now_ms) {
       reading.energy_wh = meter.energy->get_state();
       reading.has_energy = true;
     }
-    const logic::Doubt doubt = this->station_->feed(index, now_ms, reading);
+    logic::Doubt doubt;
+    {
+      std::lock_guard<std::mutex> guard(this->mutex_);
+      doubt = this->live_->feed(index, now_ms, reading);
+    }
     if (doubt != logic::Doubt::NONE) {
       ESP_LOGW(TAG, "The %s meter is not believed (%s): %.1f V, %.3f A, %.1f W, %.0f Wh",
                logic::to_text(logic::source_at(index)), logic::to_text(doubt), reading.voltage_v, reading.current_a,
@@ -360,12 +408,12 @@ void SolarRally::drive_() {
   // Opening is written before closing, so that the pins never show both, not even for a microsecond.
   for (int pass = 0; pass < 2; pass++) {
     for (int index = 0; index < logic::SOURCES; index++) {
-      const bool on = this->station_->coil(index);
+      const bool on = this->live_->coil(index);
       if (this->contactor_pins_[index] != nullptr && on == (pass == 1))
         this->contactor_pins_[index]->digital_write(on);
     }
   }
-  const float duty = this->station_->pilot_duty();
+  const float duty = this->live_->pilot_duty();
   if (this->pilot_pwm_ != nullptr && duty != this->driven_duty_) {
     this->driven_duty_ = duty;
     this->pilot_pwm_->set_level(duty);
@@ -373,6 +421,9 @@ void SolarRally::drive_() {
 }
 
 void SolarRally::drive_off_() {
+  std::lock_guard<std::mutex> guard(this->mutex_);
+  // From the next control step on nothing closes.
+  this->updating_ = this->told_.updating = true;
   for (auto *pin : this->contactor_pins_) {
     if (pin != nullptr)
       pin->digital_write(false);
@@ -397,9 +448,7 @@ void SolarRally::on_ota_global_state(ota::OTAState state, float progress, uint8_
   // The update blocks the main loop: what must be off is put off here.
   if (state == ota::OTA_STARTED) {
     ESP_LOGW(TAG, "Firmware update: both contactors off");
-    this->updating_ = true;
     this->drive_off_();
-    this->station_->step(this->see_());
   } else if (state == ota::OTA_ABORT || state == ota::OTA_ERROR) {
     this->updating_ = false;
   }
@@ -428,24 +477,31 @@ void SolarRally::keep_() {
 }
 
 void SolarRally::ask_mode(logic::Mode mode) {
-  this->station_->set_mode(mode);
+  this->change_([mode](logic::Station *station) {
+    station->set_mode(mode);
+    return true;
+  });
   this->keep_();
 }
 
 bool SolarRally::ask_current_limit(float current_a) {
-  const bool done = this->station_->set_current_limit(current_a);
+  const bool done =
+      this->change_([current_a](logic::Station *station) { return station->set_current_limit(current_a); });
   if (done)
     this->keep_limit_();
   return done;
 }
 
 void SolarRally::ask_enabled(bool enabled) {
-  this->station_->set_enabled(enabled);
+  this->change_([enabled](logic::Station *station) {
+    station->set_enabled(enabled);
+    return true;
+  });
   this->publish_();
 }
 
 bool SolarRally::ask_reset_faults() {
-  const bool done = this->station_->reset_faults();
+  const bool done = this->change_([](logic::Station *station) { return station->reset_faults(); });
   if (!done)
     ESP_LOGW(TAG, "A fault stays: its cause is not gone");
   this->publish_();

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <deque>
+#include <functional>
+#include <mutex>
 #include <string>
 
 #include "entities.h"
@@ -28,6 +31,9 @@ namespace esphome::solarrally {
 namespace logic = ::evstation;
 
 /// Moves pins, meters and entities; every decision is `logic::Station`'s.
+///
+/// Two tasks share the work. The control task sees, decides and drives, every 10 ms whatever else goes on. The main loop
+/// does all that may take long (meters, network, card, flash) with a copy of the station, and passes on what it learns.
 class SolarRally final : public Component
 #ifdef USE_OTA_STATE_LISTENER
     ,
@@ -134,11 +140,19 @@ class SolarRally final : public Component
 
   /// Time since this boot; the host's `millis` count from the boot of the machine.
   logic::Millis now_() const { return static_cast<logic::Millis>(millis_64() - this->started_ms_); }
-  /// What pins, pilot and sensors say now.
+  // Of the control task.
+  void control_();
+  /// What pins and pilot say now.
   logic::StationInputs see_();
-  void feed_meters_(logic::Millis now_ms);
   void sample_pilot_(logic::StationInputs *inputs);
   void drive_();
+  // Of the main loop.
+  /// Tell the control task what only the main loop knows, and take over what the station has become.
+  void exchange_(logic::Millis now_ms);
+  void look_();
+  /// Change the station; the copy follows at once.
+  bool change_(const std::function<bool(logic::Station *)> &change);
+  void feed_meters_(logic::Millis now_ms);
   void drive_off_();
   void publish_();
   void keep_();
@@ -172,7 +186,15 @@ class SolarRally final : public Component
   uint64_t started_ms_{0};
   uint64_t limit_kept_ms_{0};
   uint32_t last_publish_ms_{0};
+  /// Guards `live_`, `told_` and the pins that are driven.
+  std::mutex mutex_;
+  std::unique_ptr<logic::Station> live_;
+  /// What the control task cannot see itself.
+  logic::StationInputs told_;
+  bool controlling_{false};
+  /// The main loop's copy, and what has happened since it looked last.
   std::unique_ptr<logic::Station> station_;
+  std::deque<logic::StationEvent> events_;
   ESPPreferenceObject kept_;
   ESPPreferenceObject kept_session_;
   ESPPreferenceObject kept_boot_;

@@ -134,7 +134,10 @@ void Station::step(const StationInputs &inputs) {
   }
   const Millis gap_ms = inputs.now_ms - this->now_ms_;
   this->now_ms_ = std::max(this->now_ms_, inputs.now_ms);
-  if (gap_ms > this->settings_.stall_ms)
+  // An update blocks the main loop, and says so itself.
+  const bool stands = inputs.turned_ms >= 0 && !inputs.updating &&
+                      this->now_ms_ - inputs.turned_ms > this->settings_.stall_ms;
+  if (gap_ms > this->settings_.stall_ms || stands)
     this->stalled_ms_ = this->now_ms_;
   this->faults_.set(Fault::LOOP_STALL, this->now_ms_ - this->stalled_ms_ < STALL_REPORT_MS);
 

@@ -49,7 +49,7 @@ struct StationSettings {
   Millis control_lost_after_ms = 600000;
   ControlLost control_lost = ControlLost::KEEP;
   float control_lost_current_a = 6.0f;
-  /// A gap between two steps longer than this is a stalled loop; it is reported for a minute.
+  /// A main loop, or a gap between two steps, that lasts longer than this is a stall; it is reported for a minute.
   Millis stall_ms = 1000;
 };
 
@@ -65,6 +65,8 @@ struct StationInputs {
   bool controlled = true;
   /// A firmware update is under way: everything off.
   bool updating = false;
+  /// When the main loop, which has a task of its own, last turned; negative before its first turn.
+  Millis turned_ms = -1;
 };
 
 /// What there is to say, in a word, to a person in front of the station.

@@ -49,7 +49,14 @@ async def to_code(config: ConfigType) -> None:
     var = cg.new_Pvariable(config[CONF_ID])
     await cg.register_component(var, config)
     # The bench may drive the time, too (virtual_time.cpp).
-    for call in ("clock_gettime", "gettimeofday", "time", "nanosleep", "select"):
+    for call in (
+        "clock_gettime",
+        "gettimeofday",
+        "time",
+        "nanosleep",
+        "select",
+        "fsync",
+    ):
         cg.add_build_flag(f"-Wl,--wrap={call}")
 
 

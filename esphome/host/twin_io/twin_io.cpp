@@ -22,6 +22,7 @@ static const char *const TAG = "twin_io";
 static constexpr uint32_t RECONNECT_MS = 1000;
 
 void TwinIO::setup() {
+  std::lock_guard<std::mutex> guard(this->mutex_);
   const char *address = getenv("SOLARRALLY_BENCH");
   if (address == nullptr) {
     ESP_LOGW(TAG, "SOLARRALLY_BENCH is not set: all inputs stay low");
@@ -72,6 +73,7 @@ void TwinIO::disconnect_() {
 }
 
 void TwinIO::loop() {
+  std::lock_guard<std::mutex> guard(this->mutex_);
   if (this->socket_ >= 0) {
     this->receive_();
   } else if (!this->port_.empty() && millis() - this->last_attempt_ms_ >= RECONNECT_MS) {
@@ -81,7 +83,7 @@ void TwinIO::loop() {
 
 void TwinIO::receive_() {
   char buffer[1024];
-  while (true) {
+  while (this->socket_ >= 0) {
     const ssize_t size = recv(this->socket_, buffer, sizeof(buffer), 0);
     if (size > 0) {
       this->received_.append(buffer, size);
@@ -122,12 +124,15 @@ void TwinIO::send_(const std::string &line) {
     this->disconnect_();
 }
 
-bool TwinIO::read_pin(uint8_t number) const {
+bool TwinIO::read_pin(uint8_t number) {
+  std::lock_guard<std::mutex> guard(this->mutex_);
+  this->receive_();
   const auto found = this->inputs_.find(number);
   return found != this->inputs_.end() && found->second;
 }
 
 void TwinIO::write_pin(uint8_t number, bool value) {
+  std::lock_guard<std::mutex> guard(this->mutex_);
   const auto found = this->outputs_.find(number);
   if (found != this->outputs_.end() && found->second == value)
     return;
@@ -135,12 +140,15 @@ void TwinIO::write_pin(uint8_t number, bool value) {
   this->send_("out " + std::to_string(number) + (value ? " 1\n" : " 0\n"));
 }
 
-float TwinIO::read_analog(const std::string &channel) const {
+float TwinIO::read_analog(const std::string &channel) {
+  std::lock_guard<std::mutex> guard(this->mutex_);
+  this->receive_();
   const auto found = this->analogs_.find(channel);
   return found == this->analogs_.end() ? 0.0f : found->second;
 }
 
 void TwinIO::write_level(const std::string &channel, float value) {
+  std::lock_guard<std::mutex> guard(this->mutex_);
   this->levels_[channel] = value;
   this->send_("level " + channel + " " + std::to_string(value) + "\n");
 }

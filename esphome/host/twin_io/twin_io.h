@@ -3,6 +3,7 @@
 #ifdef USE_HOST
 
 #include <map>
+#include <mutex>
 #include <string>
 
 #include "esphome/components/output/float_output.h"
@@ -13,7 +14,8 @@
 
 namespace esphome::twin_io {
 
-/// The line-based connection to the bench. See `__init__.py` for what is said on it.
+/// The line-based connection to the bench. See `__init__.py` for what is said on it. Pins may be read and written from any
+/// task; a pin that is read says what the bench has said until then.
 class TwinIO final : public Component {
  public:
   void setup() override;
@@ -21,19 +23,21 @@ class TwinIO final : public Component {
   void dump_config() override;
   float get_setup_priority() const override { return setup_priority::BUS + 100.0f; }
 
-  bool read_pin(uint8_t number) const;
+  bool read_pin(uint8_t number);
   void write_pin(uint8_t number, bool value);
   /// The last value of this analog input; 0 before the bench has said one.
-  float read_analog(const std::string &channel) const;
+  float read_analog(const std::string &channel);
   void write_level(const std::string &channel, float value);
 
  protected:
+  // All below expect the lock.
   void connect_();
   void disconnect_();
   void send_(const std::string &line);
   void receive_();
   void handle_(const std::string &line);
 
+  std::mutex mutex_;
   int socket_{-1};
   uint32_t last_attempt_ms_{0};
   std::string host_;

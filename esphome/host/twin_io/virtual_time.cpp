@@ -18,13 +18,16 @@ namespace {
 
 constexpr uint64_t SECOND_NS = 1000000000;
 
-/// What the bench and the twin share. The bench moves `now_ns` on while the twin sleeps.
+/// The main loop and the control task.
+constexpr int TASKS = 2;
+
+/// What the bench and the twin share. The bench moves `now_ns` on while all tasks of the twin sleep.
 struct Shared {
   std::atomic<uint64_t> now_ns;
   /// What must be added to make it UTC.
   std::atomic<uint64_t> wall_offset_ns;
-  /// Until when the twin sleeps; 0 while it runs.
-  std::atomic<uint64_t> asleep_until_ns;
+  /// Until when each task sleeps; 0 while it runs, and the end of all time when there is none.
+  std::atomic<uint64_t> asleep_until_ns[TASKS];
 };
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
 
@@ -47,6 +50,19 @@ Shared *shared() {
   return SHARED;
 }
 
+/// The place of the task that calls. The main loop is the first to sleep.
+std::atomic<uint64_t> &asleep_until() {
+  static std::atomic<int> tasks{0};
+  thread_local const int TASK = tasks++ % TASKS;
+  return shared()->asleep_until_ns[TASK];
+}
+
+/// How long the card takes for each write, so that tests may have a slow one.
+long card_delay_ms() {
+  const char *const delay = getenv("SOLARRALLY_CARD_DELAY_MS");
+  return delay == nullptr ? 0 : atol(delay);
+}
+
 }  // namespace
 
 extern "C" {
@@ -55,6 +71,7 @@ int __real_clock_gettime(clockid_t clock, timespec *time);
 int __real_gettimeofday(timeval *time, void *zone);
 time_t __real_time(time_t *time);
 int __real_nanosleep(const timespec *time, timespec *left);
+int __real_fsync(int file);
 int __real_select(int count, fd_set *read, fd_set *write, fd_set *error, timeval *timeout);
 
 int __wrap_clock_gettime(clockid_t clock, timespec *time) {
@@ -107,10 +124,10 @@ int __wrap_select(int count, fd_set *read, fd_set *write, fd_set *error, timeval
     ready = __real_select(count, read, write, error, &at_once);
     if (ready != 0 || shared()->now_ns >= until_ns)
       break;
-    shared()->asleep_until_ns = until_ns;
+    asleep_until() = until_ns;
     usleep(20);
   }
-  shared()->asleep_until_ns = 0;
+  asleep_until() = 0;
   return ready;
 }
 
@@ -120,6 +137,15 @@ int __wrap_nanosleep(const timespec *time, timespec *left) {
   timeval timeout{time->tv_sec, time->tv_nsec / 1000};
   __wrap_select(0, nullptr, nullptr, nullptr, &timeout);
   return 0;
+}
+
+int __wrap_fsync(int file) {
+  static const long DELAY_MS = card_delay_ms();
+  if (DELAY_MS > 0) {
+    const timespec delay{DELAY_MS / 1000, DELAY_MS % 1000 * 1000000};
+    nanosleep(&delay, nullptr);
+  }
+  return __real_fsync(file);
 }
 }
 

@@ -63,6 +63,7 @@ struct esp_mqtt_client_config_t {
   } session;
   struct {
     int reconnect_timeout_ms;
+    int timeout_ms;
   } network;
 };
 esp_mqtt_client_handle_t esp_mqtt_client_init(const esp_mqtt_client_config_t *config);

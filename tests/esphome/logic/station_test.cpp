@@ -376,6 +376,50 @@ TEST(Station, AStalledLoopIsReported) {
   EXPECT_FALSE(world.station.faults().has(Fault::LOOP_STALL));
 }
 
+TEST(Station, AMainLoopThatStandsIsReportedAndStopsNothing) {
+  World world;
+  world.inputs.turned_ms = -1;
+  world.run(5000);
+  EXPECT_FALSE(world.station.faults().has(Fault::LOOP_STALL)) << "before its first turn";
+  world.inputs.turned_ms = world.inputs.now_ms;
+  world.run(1000);
+  EXPECT_FALSE(world.station.faults().has(Fault::LOOP_STALL));
+  world.inputs.updating = true;
+  world.run(3000);
+  EXPECT_FALSE(world.station.faults().has(Fault::LOOP_STALL)) << "an update says so itself";
+  world.inputs.updating = false;
+  world.run(10);
+  EXPECT_TRUE(world.station.faults().has(Fault::LOOP_STALL));
+  EXPECT_FALSE(world.station.faults().blocking());
+  world.inputs.turned_ms = world.inputs.now_ms;
+  for (int second = 0; second < 61; second++) {
+    world.inputs.turned_ms = world.inputs.now_ms;
+    world.run(1000);
+  }
+  EXPECT_FALSE(world.station.faults().has(Fault::LOOP_STALL));
+}
+
+TEST(Station, APulledPlugIsOffInTime) {
+  // IEC 61851-1, Table A.6, gives 100 ms. The loop of the control task turns every 10 ms, and may be late.
+  for (const Millis period_ms : {1, 5, 10, 12, 16, 25}) {
+    for (Millis phase_ms = 0; phase_ms < period_ms; phase_ms++) {
+      World world;
+      world.plugged = true;
+      world.station.set_mode(Mode::GRID);
+      world.run(10000);
+      ASSERT_TRUE(world.station.coil(GRID));
+      world.plugged = false;
+      const Millis pulled_ms = world.inputs.now_ms;
+      world.inputs.now_ms += phase_ms;
+      while (world.station.coil(GRID)) {
+        world.tick();
+        ASSERT_LE(world.inputs.now_ms - pulled_ms, 30 + 2 * period_ms) << period_ms << " ms, phase " << phase_ms;
+        world.inputs.now_ms += period_ms;
+      }
+    }
+  }
+}
+
 TEST(Station, EveryFaultIsRaisedAndClearedOnce) {
   World world;
   world.run(3000);
