@@ -31,7 +31,7 @@ SECTIONS = (
     (
         "solarrally: follow",
         "FOLLOW",
-        "How the current follows the sun (`on: off`, `solar` or `surplus`).",
+        "How the current follows the sun (`mode: off`, `solar` or `surplus`).",
     ),
     ("solarrally: control_pilot", "PILOT", "Control pilot of IEC 61851-1."),
     ("solarrally: session", "SESSION", "What counts as a session."),

@@ -89,6 +89,28 @@ def test_targets_offer_the_same_ids() -> None:
             "must be between 2 and 60, not 1",
         ),
         ("time_id: wall_clock", "  phases: 4", "must be between 1 and 3, not 4"),
+        ("time_id: wall_clock", "  phases: three", "must be between 1 and 3, not three"),
+        (
+            "time_id: wall_clock",
+            "  max_current: 32W",
+            "must be between 6 A and 80 A, not 32W",
+        ),
+        (
+            "time_id: wall_clock",
+            "  auto: {min_voltage: .nan}",
+            "must be between 80 V and 480 V, not nan",
+        ),
+        ("contactors:", "    dead_time: soon", "must be between 100ms and 10s, not soon"),
+        (
+            "time_id: wall_clock",
+            "  follow: {mode: sunshine}",
+            "valid options are 'off', 'solar', 'surplus'",
+        ),
+        (
+            "time_id: wall_clock",
+            "  control_lost: {action: explode}",
+            "valid options are 'keep', 'limit', 'stop'",
+        ),
     ],
 )
 def test_wrong_setting_is_named(
@@ -131,6 +153,18 @@ def test_bad_station_name_is_named(firmware: Path, esphome: RunEsphome) -> None:
 
 
 VARIANTS = {
+    "follows the sun": [
+        (
+            "  diagnostics: !include packages/diagnostics.yaml",
+            "  diagnostics: !include packages/diagnostics.yaml\nsolarrally: {follow: {mode: surplus}}",
+        )
+    ],
+    "follows nothing": [
+        (
+            "  diagnostics: !include packages/diagnostics.yaml",
+            "  diagnostics: !include packages/diagnostics.yaml\nsolarrally: {follow: {mode: off}}",
+        )
+    ],
     "without the native API": [
         ("  native_api: !include packages/native_api.yaml", ""),
         ("  solar_power: !include packages/solar_power_homeassistant.yaml", ""),

@@ -22,6 +22,8 @@ pytestmark = pytest.mark.asyncio
 DEAD_TIME_S = 0.2
 SWITCHES_PER_HOUR = 12
 CONTROL_LOST_AFTER_S = 600.0
+START_DELAY_S = 60.0
+STOP_DELAY_S = 120.0
 SECONDS_PER_CHANGE = 2.0
 
 
@@ -153,6 +155,39 @@ async def test_control_is_lost_after_its_time(
         await broker.start()
         await bench.until(lambda: bench.car.current_a > 31, 60)
         await broker.until(lambda _: told("fault_raised") and told("fault_cleared"))
+
+
+async def test_the_current_follows_the_sun(
+    twin_program: Path, tmp_path: Path, bench: Bench
+) -> None:
+    """Surplus charging: what the sun leaves is what the car may take, the owner's limit always wins, no sun pauses."""
+    bench.step_s = 0.02
+    bench.sun_w = 0.0
+    environment = {
+        **bench.environment,
+        "SOLARRALLY_MODE": "grid",
+        "SOLARRALLY_FOLLOW": "surplus",
+    }
+    async with Twin(twin_program, tmp_path / "home", environment):
+        bench.car.plugged = True
+        await bench.pass_time(120)
+        assert bench.closed() == "none", "no sun, no charging"
+        sunny_s = bench.now_s
+        bench.sun_w = 3000.0
+        await bench.until(lambda: bench.car.current_a > 0, 60)
+        assert bench.now_s - sunny_s >= START_DELAY_S
+        await bench.pass_time(120)
+        # 100 W are left to the house.
+        assert bench.car.current_a == pytest.approx((3000 - 100) / 230, abs=0.1)
+        bench.sun_w = 20000.0
+        await bench.pass_time(120)
+        assert bench.car.current_a == pytest.approx(32.0, abs=0.1)
+        clouded_s = bench.now_s
+        bench.sun_w = 0.0
+        await bench.pass_time(60)
+        assert bench.car.current_a == pytest.approx(6.0, abs=0.1)
+        await bench.until(lambda: bench.closed() == "none", 60)
+        assert STOP_DELAY_S <= bench.now_s - clouded_s <= STOP_DELAY_S + 40
 
 
 async def test_a_slow_card_does_not_delay_an_opening(

@@ -22,6 +22,7 @@ from esphome.const import (
     CONF_ENERGY,
     CONF_ESPHOME,
     CONF_ID,
+    CONF_MODE,
     CONF_MODEL,
     CONF_MQTT,
     CONF_NAME,
@@ -80,7 +81,6 @@ CONF_DISCOVERY = "discovery"
 CONF_DISCOVERY_PREFIX = "discovery_prefix"
 CONF_FEEDBACK_PIN = "feedback_pin"
 CONF_FOLLOW = "follow"
-CONF_FOLLOW_ON = "on"
 CONF_GRID = "grid"
 CONF_HOSTS = "hosts"
 CONF_METERS = "meters"
@@ -101,7 +101,7 @@ logic_ns = cg.global_ns.namespace("evstation")
 Follow = logic_ns.enum("Follow", is_class=True)
 ControlLost = logic_ns.enum("ControlLost", is_class=True)
 
-FOLLOW_ON = {"off": Follow.OFF, "solar": Follow.SOLAR, "surplus": Follow.SURPLUS}
+FOLLOW_MODES = {"off": Follow.OFF, "solar": Follow.SOLAR, "surplus": Follow.SURPLUS}
 CONTROL_LOST_ACTIONS = {
     "keep": ControlLost.KEEP,
     "limit": ControlLost.LIMIT,
@@ -126,6 +126,12 @@ def topic_prefix(value: Any) -> str:
             f"'{text}' must be levels of A-Z, a-z, 0-9, _ and -, divided by /"
         )
     return text
+
+
+def follow_mode(value: Any) -> str:
+    """Where the limit follows the sun; YAML reads a bare ``off`` as false."""
+    mode: str = cv.one_of(*FOLLOW_MODES, lower=True)("off" if value is False else value)
+    return mode
 
 
 def _certificate(value: Any) -> str:
@@ -241,12 +247,12 @@ def _validate(config: ConfigType) -> ConfigType:
             "min_power must not be above return_power", path=[CONF_AUTO, "min_power"]
         )
     if (
-        config[CONF_FOLLOW][CONF_FOLLOW_ON] != "off"
+        config[CONF_FOLLOW][CONF_MODE] != "off"
         and CONF_AVAILABLE_POWER not in config
     ):
         raise cv.Invalid(
             f"follow needs '{CONF_AVAILABLE_POWER}': a sensor of the solar power the car could have",
-            path=[CONF_FOLLOW, CONF_FOLLOW_ON],
+            path=[CONF_FOLLOW, CONF_MODE],
         )
     if CONF_UPDATE in config and CONF_MQTT not in config:
         raise cv.Invalid(
@@ -298,9 +304,7 @@ CONFIG_SCHEMA = cv.All(
             cv.Optional(CONF_AUTO, default={}): cv.Schema(table.schema_of(table.AUTO)),
             cv.Optional(CONF_FOLLOW, default={}): cv.Schema(
                 {
-                    cv.Optional(CONF_FOLLOW_ON, default="off"): cv.one_of(
-                        *FOLLOW_ON, lower=True
-                    ),
+                    cv.Optional(CONF_MODE, default="off"): follow_mode,
                     **table.schema_of(table.FOLLOW),
                 }
             ),
@@ -341,7 +345,7 @@ async def to_code(config: ConfigType) -> None:
     table.assign(var, table.SESSION, config[CONF_SESSION])
     table.assign(var, table.CONTROL_LOST, config[CONF_CONTROL_LOST])
     for name, value in (
-        ("follow_on", FOLLOW_ON[config[CONF_FOLLOW][CONF_FOLLOW_ON]]),
+        ("follow_on", FOLLOW_MODES[config[CONF_FOLLOW][CONF_MODE]]),
         ("control_lost", CONTROL_LOST_ACTIONS[config[CONF_CONTROL_LOST][CONF_ACTION]]),
     ):
         cg.add(cg.RawExpression(f"{var}->settings.{name} = {value}"))

@@ -13,15 +13,24 @@ from esphome.core import TimePeriodMilliseconds
 from esphome.types import ConfigType
 
 
+def _parsed(parse: Callable[[Any], Any], value: Any) -> Any:
+    """What ESPHome makes of a value; None when it makes nothing of it, for the range says more than its complaint."""
+    try:
+        return parse(value)
+    except cv.Invalid:
+        return None
+
+
 def ranged_time(low: str, high: str) -> Callable[[Any], TimePeriodMilliseconds]:
     """A time between two others, both allowed."""
     lowest = cv.positive_time_period_milliseconds(low)
     highest = cv.positive_time_period_milliseconds(high)
 
     def validate(value: Any) -> TimePeriodMilliseconds:
-        period = cv.positive_time_period_milliseconds(value)
+        period = _parsed(cv.positive_time_period_milliseconds, value)
         if (
-            not lowest.total_milliseconds
+            period is None
+            or not lowest.total_milliseconds
             <= period.total_milliseconds
             <= highest.total_milliseconds
         ):
@@ -39,12 +48,12 @@ def ranged_quantity(unit: str, low: float, high: float) -> Callable[[Any], float
     }.get(unit) or cv.float_with_unit(unit, f"({unit})?")
 
     def validate(value: Any) -> float:
-        number = float(parse(value))
-        if not low <= number <= high:
+        number = _parsed(parse, value)
+        if number is None or not low <= number <= high:
             raise cv.Invalid(
                 f"must be between {low:g} {unit} and {high:g} {unit}, not {value}"
             )
-        return number
+        return float(number)
 
     return validate
 
@@ -53,10 +62,10 @@ def ranged_int(low: int, high: int) -> Callable[[Any], int]:
     """A whole number between two others, both allowed."""
 
     def validate(value: Any) -> int:
-        number = cv.int_(value)
-        if not low <= number <= high:
+        number = _parsed(cv.int_, value)
+        if number is None or not low <= number <= high:
             raise cv.Invalid(f"must be between {low} and {high}, not {value}")
-        return number
+        return int(number)
 
     return validate
 
@@ -467,7 +476,7 @@ OTHERS = {
     "log.miso_pin": "SPI data from the card.",
     "log.cs_pin": "SPI chip select.",
     "update.hosts": "Hosts that `update_firmware` may fetch from: names or addresses alone.",
-    "follow.on": "`off`; `solar`: while the solar source is used; `surplus`: on both sources.",
+    "follow.mode": "`off`; `solar`: while the solar source is used; `surplus`: on both sources.",
     "control_pilot.pwm": "An output of 1 kHz that drives the pilot.",
     "control_pilot.voltage": "A sensor that samples the pilot.",
     "control_pilot.scale": "Pilot volts per volt of that sensor, 0.1 to 100.",
