@@ -145,13 +145,11 @@ async def test_a_broker_that_refuses_the_user_is_named(tmp_path: Path) -> None:
     port = free_port()
     broker = SiteBroker(tmp_path / "mosquitto", tmp_path / "log", port, "ev")
     login = broker.logins["station"]
-    options = cli.parse(
-        ["--broker", f"localhost:{port}", "--username", login.username]
-    )
+    options = cli.parse(["--broker", f"localhost:{port}", "--username", login.username])
     await broker.start()
     try:
         await cli.reach(options, login.password)
-        with pytest.raises(cli.BrokerError, match="[Nn]ot authori[sz]ed"):
+        with pytest.raises(cli.BrokerError, match=r"[Nn]ot authori[sz]ed"):
             await cli.reach(options, "wrong")
     finally:
         await broker.stop()

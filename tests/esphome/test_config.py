@@ -89,7 +89,11 @@ def test_targets_offer_the_same_ids() -> None:
             "must be between 2 and 60, not 1",
         ),
         ("time_id: wall_clock", "  phases: 4", "must be between 1 and 3, not 4"),
-        ("time_id: wall_clock", "  phases: three", "must be between 1 and 3, not three"),
+        (
+            "time_id: wall_clock",
+            "  phases: three",
+            "must be between 1 and 3, not three",
+        ),
         (
             "time_id: wall_clock",
             "  max_current: 32W",
@@ -100,7 +104,11 @@ def test_targets_offer_the_same_ids() -> None:
             "  auto: {min_voltage: .nan}",
             "must be between 80 V and 480 V, not nan",
         ),
-        ("contactors:", "    dead_time: soon", "must be between 100ms and 10s, not soon"),
+        (
+            "contactors:",
+            "    dead_time: soon",
+            "must be between 100ms and 10s, not soon",
+        ),
         (
             "time_id: wall_clock",
             "  follow: {mode: sunshine}",

@@ -246,10 +246,7 @@ def _validate(config: ConfigType) -> ConfigType:
         raise cv.Invalid(
             "min_power must not be above return_power", path=[CONF_AUTO, "min_power"]
         )
-    if (
-        config[CONF_FOLLOW][CONF_MODE] != "off"
-        and CONF_AVAILABLE_POWER not in config
-    ):
+    if config[CONF_FOLLOW][CONF_MODE] != "off" and CONF_AVAILABLE_POWER not in config:
         raise cv.Invalid(
             f"follow needs '{CONF_AVAILABLE_POWER}': a sensor of the solar power the car could have",
             path=[CONF_FOLLOW, CONF_MODE],

@@ -13,11 +13,15 @@ from esphome.core import TimePeriodMilliseconds
 from esphome.types import ConfigType
 
 
+# A name of its own, for Python before 3.14 needs brackets here that the formatter takes away.
+_NOTHING = (cv.Invalid, ValueError)
+
+
 def _parsed(parse: Callable[[Any], Any], value: Any) -> Any:
     """What ESPHome makes of a value; None when it makes nothing of it, for the range says more than its complaint."""
     try:
         return parse(value)
-    except cv.Invalid:
+    except _NOTHING:
         return None
 
 

@@ -413,11 +413,9 @@ void SolarRally::drive_() {
         this->contactor_pins_[index]->digital_write(on);
     }
   }
-  const float duty = this->live_->pilot_duty();
-  if (this->pilot_pwm_ != nullptr && duty != this->driven_duty_) {
-    this->driven_duty_ = duty;
-    this->pilot_pwm_->set_level(duty);
-  }
+  // Said again each time: the ESP32's PWM passes over a change while the one before has not begun.
+  if (this->pilot_pwm_ != nullptr)
+    this->pilot_pwm_->set_level(this->live_->pilot_duty());
 }
 
 void SolarRally::drive_off_() {
@@ -428,10 +426,8 @@ void SolarRally::drive_off_() {
     if (pin != nullptr)
       pin->digital_write(false);
   }
-  if (this->pilot_pwm_ != nullptr) {
-    this->driven_duty_ = 1.0f;
-    this->pilot_pwm_->set_level(this->driven_duty_);
-  }
+  if (this->pilot_pwm_ != nullptr)
+    this->pilot_pwm_->set_level(1.0f);
 }
 
 void SolarRally::on_shutdown() {

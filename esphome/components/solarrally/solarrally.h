@@ -181,7 +181,6 @@ class SolarRally final : public Component
   float pilot_scale_{1.0f};
   float pilot_offset_{0.0f};
   int pilot_samples_{1};
-  float driven_duty_{-1.0f};
   bool updating_{false};
   uint64_t started_ms_{0};
   uint64_t limit_kept_ms_{0};

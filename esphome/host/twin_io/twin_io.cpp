@@ -149,6 +149,9 @@ float TwinIO::read_analog(const std::string &channel) {
 
 void TwinIO::write_level(const std::string &channel, float value) {
   std::lock_guard<std::mutex> guard(this->mutex_);
+  const auto found = this->levels_.find(channel);
+  if (found != this->levels_.end() && found->second == value)
+    return;
   this->levels_[channel] = value;
   this->send_("level " + channel + " " + std::to_string(value) + "\n");
 }
