@@ -1,5 +1,6 @@
 """The YAML: every file validates, errors name the field, and what is generated for the ESP32 is safe."""
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -35,6 +36,14 @@ def test_entry_point_only_composes(name: str) -> None:
         r"^([a-z_]+):", (ROOT / "esphome" / name).read_text(), re.MULTILINE
     )
     assert keys == ["substitutions", "packages"]
+
+
+def test_component_is_read_by_every_python_of_esphome() -> None:
+    """ESPHome runs on Python 3.12, too: nothing that an owner's ESPHome imports needs a newer one."""
+    files = sorted((ROOT / "esphome" / "components").rglob("*.py"))
+    assert len(files) > 5
+    for path in files:
+        ast.parse(path.read_text(), path.name, feature_version=(3, 12))
 
 
 def test_targets_offer_the_same_ids() -> None:
@@ -289,5 +298,6 @@ def test_esp32_builds_what_the_station_links(generated: Path) -> None:
         "fatfs",
         "sdmmc",
         "esp_driver_sdspi",
+        "pthread",
     }
     assert needed.isdisjoint(excluded[1].split(";"))
