@@ -12,7 +12,6 @@ import esphome.config_validation as cv
 from esphome.core import TimePeriodMilliseconds
 from esphome.types import ConfigType
 
-
 # A name of its own, for Python before 3.14 needs brackets here that the formatter takes away.
 _NOTHING = (cv.Invalid, ValueError)
 
