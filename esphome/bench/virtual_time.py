@@ -22,9 +22,6 @@ class _Shared(ctypes.Structure):
     )
 
 
-_NEVER = 2**64 - 1
-
-
 class VirtualTime:
     """A clock in the file ``path`` that says ``wall`` now; ``speed`` is how much faster than real time it may run."""
 
@@ -74,8 +71,7 @@ class VirtualTime:
         """Move on by ``by_s`` seconds and wait until the twin, while it is ``connected``, has done what it has to do."""
         self._shared.now_ns += round(by_s * 1e9)
         if not connected():
-            # Nobody follows; a twin that starts finds a time that runs as always.
-            self._shared.asleep_until_ns[:] = [0, _NEVER]
+            # Nobody follows; the time runs as always.
             await asyncio.sleep(by_s)
             self._begin_pace()
             return

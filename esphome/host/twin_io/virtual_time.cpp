@@ -42,7 +42,12 @@ Shared *open_shared() {
     exit(2);
   }
   close(file);
-  return static_cast<Shared *>(memory);
+  auto *const shared = static_cast<Shared *>(memory);
+  // What a twin that lost its power has left there is not of this one. In safe mode there is no control task.
+  for (int task = 1; task < TASKS; task++)
+    shared->asleep_until_ns[task] = UINT64_MAX;
+  shared->asleep_until_ns[0] = 0;
+  return shared;
 }
 
 Shared *shared() {
