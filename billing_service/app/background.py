@@ -21,8 +21,8 @@ MAINTENANCE_EVERY_S = 300.0
 
 UPDATES_EVERY_S = 5.0
 
-METER_AGAIN_AFTER_S = 0.5
-"""Metering takes a third of the time at most, as long as that is enough to wait."""
+METER_AGAIN_AFTER_S = 1.0
+"""Metering takes a fifth of the time at most, as long as that is enough to wait."""
 
 RESTART_AFTER_S = 2.0
 
@@ -62,7 +62,7 @@ class MeterLoop:
                 self._failed = None
                 # A round costs by the station: in a burst fewer rounds leave room for ingest.
                 took = asyncio.get_running_loop().time() - began
-                await asyncio.sleep(min(2 * took, METER_AGAIN_AFTER_S))
+                await asyncio.sleep(min(4 * took, METER_AGAIN_AFTER_S))
 
     async def check(self) -> str | None:
         """Return what went wrong the last time."""

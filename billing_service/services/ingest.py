@@ -113,9 +113,11 @@ class Ingest:
         heard = dict.fromkeys(
             [f.station_id for f in batch.frames] + [e.station_id for e in batch.events]
         )
-        # In one order everywhere: two processes that wait for each other would wait for ever.
-        for station_id in sorted({*heard, *batch.news}):
-            known = await uow.stations.get(station_id, hold=True)
+        stations = sorted({*heard, *batch.news})
+        held = await uow.stations.held(stations) if stations else {}
+        seen: list[str] = []
+        for station_id in stations:
+            known = held.get(station_id)
             station = known or Station(
                 id=station_id,
                 name=station_id,
@@ -141,8 +143,13 @@ class Ingest:
             )
             if news.info is not None:
                 station = _with_info(station, news.info)
-            if station != known:
+            if known and station == replace(known, last_seen_at=station.last_seen_at):
+                # As in most batches: one statement for all of these.
+                seen += [station_id] if station != known else []
+            else:
                 await uow.stations.hear(station)
+        if seen:
+            await uow.stations.seen(seen, now)
 
 
 def _with_info(station: Station, info: dict[str, Any]) -> Station:

@@ -1,5 +1,6 @@
 """Stations and commands to them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -45,8 +46,14 @@ class StationAccess:
 class Stations(Protocol):
     """Stations heard or registered."""
 
-    async def get(self, station_id: str, *, hold: bool = False) -> Station | None:
+    async def get(self, station_id: str) -> Station | None:
         """Return one, or None."""
+
+    async def held(self, station_ids: Iterable[str]) -> dict[str, Station]:
+        """Return those that are known, by id; nobody else changes them until the commit."""
+
+    async def seen(self, station_ids: Iterable[str], at: datetime) -> None:
+        """Note that stations gave a sign of life, and nothing else."""
 
     async def save(self, station: Station) -> None:
         """Insert or replace."""

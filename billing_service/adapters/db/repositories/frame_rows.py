@@ -6,7 +6,7 @@ each insert would cost more than all the rest. Only this module knows the driver
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime
-from itertools import count, islice
+from itertools import chain, count, islice
 from typing import Any, LiteralString, Protocol, cast
 
 import aiosqlite
@@ -29,6 +29,13 @@ COLUMNS = (
 READ_ROWS = 5_000
 _INSERT = f"frames ({COLUMNS}, received_at)"
 _BLOCK_COLUMNS = "station_id, boot, block, seqs, first_at, last_at, due_from, due_to"
+_ROW = "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_INSERT_ONE = f"INSERT INTO {_INSERT} VALUES {_ROW}"  # noqa: S608 - our own
+_ROWS_AT_ONCE = 100
+_INSERT_MANY = f"{_INSERT_ONE}{f',{_ROW}' * (_ROWS_AT_ONCE - 1)}"
+"""SQLite lets go of the interpreter's lock for each statement, and has to wait for it again while
+the process is busy receiving: a hundred rows in one statement wait once."""
+
 _LOCK_CLASS = 0x50_1B
 """The first half of the advisory lock's name; the station is the second."""
 
@@ -122,16 +129,17 @@ class SqliteFrameRows:
 
     async def insert(self, frames: Sequence[Frame], received_ms: int) -> None:
         """Store frames that are known to be new."""
-        await self._connection.executemany(
-            f"INSERT INTO {_INSERT} VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608
-            [
-                (f.station_id, f.boot, f.seq, f.at_ms, f.voltage_mv, f.current_ma, f.power_mw,
-                 f.source.value, f.register_mwh, f.solar_mwh, f.grid_mwh,
-                 None if f.pilot is None else f.pilot.value, f.session, f.clock_synced,
-                 received_ms)
-                for f in frames
-            ],
-        )  # fmt: skip
+        rows = [
+            (f.station_id, f.boot, f.seq, f.at_ms, f.voltage_mv, f.current_ma, f.power_mw,
+             f.source.value, f.register_mwh, f.solar_mwh, f.grid_mwh,
+             None if f.pilot is None else f.pilot.value, f.session, f.clock_synced,
+             received_ms)
+            for f in frames
+        ]  # fmt: skip
+        whole = len(rows) - len(rows) % _ROWS_AT_ONCE
+        for part in _parts(rows[:whole], _ROWS_AT_ONCE):
+            await self._connection.execute(_INSERT_MANY, [*chain.from_iterable(part)])
+        await self._connection.executemany(_INSERT_ONE, rows[whole:])
 
     async def insert_by_time(
         self, frames: Sequence[Frame], received_ms: int
@@ -162,7 +170,10 @@ class SqliteFrameRows:
             f"SELECT {COLUMNS} FROM frames WHERE {where}",  # noqa: S608 - our own conditions
             parameters,
         ) as cursor:
-            while rows := await cursor.fetchmany(READ_ROWS):
+            full = True
+            while full:
+                rows = [*await cursor.fetchmany(READ_ROWS)]
+                full = len(rows) == READ_ROWS
                 yield cast("list[tuple[Any, ...]]", rows)
 
 
@@ -268,7 +279,10 @@ class PostgresFrameRows:
         name = f"frames_{next(_cursors)}"
         async with self._connection.cursor(name, binary=True) as cursor:
             await cursor.execute(_query(where), parameters)
-            while rows := await cursor.fetchmany(READ_ROWS):
+            full = True
+            while full:
+                rows = await cursor.fetchmany(READ_ROWS)
+                full = len(rows) == READ_ROWS
                 yield rows
 
 

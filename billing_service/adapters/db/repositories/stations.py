@@ -1,5 +1,6 @@
 """Stations, and who has asked one to charge."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -31,14 +32,32 @@ from billing_service.services.ports import Station, StationAccess, Viewer
 class StationRepository(Repository):
     """The ``Stations`` port."""
 
-    async def get(self, station_id: str, *, hold: bool = False) -> Station | None:
-        """Return one, or None; ``hold`` keeps others from changing it until the commit."""
-        query = select(stations).where(stations.c.id == station_id)
-        if hold:
-            query = query.with_for_update(key_share=True)
-        result = await self._connection.execute(query)
+    async def get(self, station_id: str) -> Station | None:
+        """Return one, or None."""
+        result = await self._connection.execute(
+            select(stations).where(stations.c.id == station_id)
+        )
         row = result.first()
         return None if row is None else _station(row)
+
+    async def held(self, station_ids: Iterable[str]) -> dict[str, Station]:
+        """Return those that are known, by id; nobody else changes them until the commit."""
+        result = await self._connection.execute(
+            select(stations)
+            .where(stations.c.id.in_([*station_ids]))
+            # In one order everywhere: two processes that wait for each other would wait for ever.
+            .order_by(stations.c.id)
+            .with_for_update(key_share=True)
+        )
+        return {row.id: _station(row) for row in result}
+
+    async def seen(self, station_ids: Iterable[str], at: datetime) -> None:
+        """Note that stations gave a sign of life, and nothing else."""
+        await self._connection.execute(
+            update(stations)
+            .where(stations.c.id.in_([*station_ids]))
+            .values(last_seen_at=at)
+        )
 
     async def one(self, station_id: str, viewer: Viewer) -> Station:
         """Return one the viewer may use. Raises NotFound, also for another's station.
