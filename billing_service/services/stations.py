@@ -193,7 +193,7 @@ class Stations:
             groups=tuple(sorted(set(access.groups))),
         )
         async with self._open_uow() as uow:
-            station = await uow.stations.get(station_id, hold=True)
+            station = (await uow.stations.held([station_id])).get(station_id)
             if station is None:
                 raise NotFound(f"there is no station {station_id}")
             before = await uow.stations.access(station_id)

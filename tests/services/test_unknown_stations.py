@@ -11,9 +11,9 @@ from sqlalchemy import func, select
 from billing_service.adapters.db import tables
 from billing_service.domain.errors import NotFound
 from billing_service.domain.session import SessionStatus
-from billing_service.services import metering
 from billing_service.services.audit import Console
 from billing_service.services.ingest import Batch, News
+from billing_service.services.metering import rounds
 from billing_service.services.ports import Role, Station, Viewer
 from billing_service.services.stations import Stations
 from billing_service.settings import Settings
@@ -62,7 +62,7 @@ async def test_a_station_that_waits_for_long_fills_nothing(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is to be metered later is one note for each session, and tells the same in the end."""
-    monkeypatch.setattr(metering, "_MARKS_AT_MOST", 5)
+    monkeypatch.setattr(rounds, "MARKS_AT_MOST", 5)
     frames = [make_frame(seq) for seq in range(30)]
     frames += [make_frame(seq, session="1-2") for seq in range(30, 60)]
     for frame in frames:

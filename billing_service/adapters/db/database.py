@@ -24,6 +24,7 @@ from billing_service.adapters.db.repositories.bills import BillRepository
 from billing_service.adapters.db.repositories.charging_tokens import (
     ChargingTokenRepository,
 )
+from billing_service.adapters.db.repositories.checkpoints import CheckpointRepository
 from billing_service.adapters.db.repositories.corrections import (
     CorrectionRepository,
 )
@@ -146,6 +147,7 @@ class SqlReadUnitOfWork:
         self.events = SessionEventRepository(connection)
         self.stations = StationRepository(connection)
         self.sessions = SessionRepository(connection)
+        self.checkpoints = CheckpointRepository(connection)
         self.tariffs = TariffRepository(connection, clock)
         self.bills = BillRepository(connection, clock)
         self.customers = CustomerRepository(connection)

@@ -430,6 +430,22 @@ charging_periods = Table(
     ForeignKeyConstraint(["session_id"], ["sessions.id"], ondelete="CASCADE"),
 )
 
+session_checkpoints = Table(
+    "session_checkpoints",
+    metadata,
+    # A fold of the session's frames up to (boot, seq); made anew when it is missing.
+    Column("session_id", Text, nullable=False),
+    Column("boot", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("frames", BigInteger, nullable=False),
+    # What it rests on besides the frames: rules and code.
+    Column("basis", Text, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("session_id", "boot", "seq"),
+    ForeignKeyConstraint(["session_id"], ["sessions.id"], ondelete="CASCADE"),
+)
+
 customers = Table(
     "customers",
     metadata,

@@ -44,7 +44,13 @@ from billing_service.services.ports.frames import (
     SessionEvents,
 )
 from billing_service.services.ports.live import LiveBus, LiveUpdate
-from billing_service.services.ports.metering import Leases, Mark, Marks
+from billing_service.services.ports.metering import (
+    Checkpoint,
+    Checkpoints,
+    Leases,
+    Mark,
+    Marks,
+)
 from billing_service.services.ports.people import (
     Customer,
     Customers,
@@ -79,6 +85,8 @@ __all__ = [
     "Bills",
     "ChargingToken",
     "ChargingTokens",
+    "Checkpoint",
+    "Checkpoints",
     "Clock",
     "CommandSender",
     "Corrections",

@@ -35,6 +35,11 @@ class Frames(Protocol):
     ) -> AsyncIterator[Frame]:
         """Yield a named session's frames in order of (boot, seq), those after ``after`` only."""
 
+    async def count(
+        self, station_id: str, station_session: str, until: tuple[int, int]
+    ) -> int:
+        """Return how many frames a named session has up to and with (boot, seq)."""
+
     def unnamed(
         self, station_id: str, from_ms: int, to_ms: int
     ) -> AsyncIterator[Frame]:

@@ -1,9 +1,10 @@
-"""Which sessions wait to be metered, and by which process."""
+"""Which sessions wait to be metered, by which process, and how far they are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from billing_service.domain.checkpoint import Plain
 from billing_service.domain.frame import NO_BOOT
 
 
@@ -51,6 +52,40 @@ class Marks(Protocol):
 
     async def hold(self, station_id: str) -> None:
         """Wait until no other process meters this station; keep it so until the transaction ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A session's fold up to the frame ``key``, (boot, seq), after so many ``frames``.
+
+    ``basis`` says what it rests on besides its frames; ``state`` is that of ``domain.checkpoint``.
+    """
+
+    key: tuple[int, int]
+    frames: int
+    basis: str
+    state: Plain
+
+
+class Checkpoints(Protocol):
+    """Folds of sessions that were taken down on the way.
+
+    One holds as long as its session has as many frames up to its key as it counts: frames are
+    only ever added. Those that were made by other code are not given out.
+    """
+
+    async def last(
+        self, session_id: str, basis: str, *, before: tuple[int, int] | None = None
+    ) -> Checkpoint | None:
+        """Return the newest that rests on ``basis`` and ended before that (boot, seq)."""
+
+    async def add(self, session_id: str, checkpoint: Checkpoint) -> None:
+        """Store one, in place of one that ended with the same frame."""
+
+    async def drop(
+        self, session_id: str, *, after: tuple[int, int] | None = None
+    ) -> None:
+        """Remove those that ended after that (boot, seq)."""
 
 
 class Leases(Protocol):

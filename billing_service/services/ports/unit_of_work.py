@@ -15,7 +15,7 @@ from billing_service.services.ports.frames import (
     RejectedMessages,
     SessionEvents,
 )
-from billing_service.services.ports.metering import Marks
+from billing_service.services.ports.metering import Checkpoints, Marks
 from billing_service.services.ports.people import Customers, Users
 from billing_service.services.ports.proofs import Proofs
 from billing_service.services.ports.sessions import Sessions
@@ -49,6 +49,10 @@ class ReadUnitOfWork(Protocol):
     @property
     def sessions(self) -> Sessions:
         """See ``Sessions``."""
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """See ``Checkpoints``."""
 
     @property
     def tariffs(self) -> Tariffs:

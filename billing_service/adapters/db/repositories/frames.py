@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import text
+
 from billing_service.adapters.db.repositories.base import Repository
 from billing_service.adapters.db.repositories.frame_rows import (
     BlockRow,
@@ -125,6 +127,27 @@ class FrameRepository(Repository):
         if after is None:
             return self._stream(where, parameters)
         return self._stream(f"{where} AND (boot, seq) > (?, ?)", [*parameters, *after])
+
+    async def count(
+        self, station_id: str, station_session: str, until: tuple[int, int]
+    ) -> int:
+        """Return how many frames a named session has up to and with (boot, seq)."""
+        boot, seq = until
+        return (
+            await self._connection.scalar(
+                text(
+                    "SELECT count(*) FROM frames WHERE station_id = :station"
+                    " AND session = :session AND (boot, seq) <= (:boot, :seq)"
+                ),
+                {
+                    "station": station_id,
+                    "session": station_session,
+                    "boot": boot,
+                    "seq": seq,
+                },
+            )
+            or 0
+        )
 
     def unnamed(
         self, station_id: str, from_ms: int, to_ms: int

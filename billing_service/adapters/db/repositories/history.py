@@ -30,6 +30,7 @@ from billing_service.adapters.db.tables import (
     frames,
     marks,
     retention,
+    session_checkpoints,
     sessions,
 )
 from billing_service.adapters.db.types import Instant
@@ -224,6 +225,11 @@ class HistoryRepository(Repository):
                 last_at=evidence.last_ms,
                 sha256=evidence.sha256,
                 created_at=at,
+            )
+        )
+        await self._connection.execute(
+            delete(session_checkpoints).where(
+                session_checkpoints.c.session_id == session.id
             )
         )
         flags = sorted(
