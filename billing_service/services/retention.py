@@ -152,17 +152,23 @@ class Maintenance:
         async with self._open() as uow:
             stations = await uow.history.stations_due()
         for station_id in stations:
-            while made := await self._roll_up(station_id):
-                hours += made[0]
-                days += made[1]
+            more = True
+            while more:
+                made_hours, made_days, more = await self._roll_up(station_id)
+                hours += made_hours
+                days += made_days
         return hours, days
 
-    async def _roll_up(self, station_id: str) -> tuple[int, int] | None:
+    async def _roll_up(self, station_id: str) -> tuple[int, int, bool]:
+        """Sum up what is due; say whether there was more than is taken at a time.
+
+        What comes meanwhile waits for the next run: in a burst there would be no end of it.
+        """
         async with self._open() as uow:
             due = await uow.history.take_due(station_id, BLOCKS_AT_A_TIME)
             station = await uow.stations.get(station_id)
             if not due or station is None:
-                return None
+                return 0, 0, False
             rules = SumRules(
                 max_gap_ms=self._max_gap_ms,
                 max_power_mw=int(station.max_power_w * 1000 * _RATING_MARGIN),
@@ -185,7 +191,7 @@ class Maintenance:
                     await uow.history.save_day(station_id, day, sums)
                     days += 1
             await uow.commit()
-        return hours, days
+        return hours, days, len(due) == BLOCKS_AT_A_TIME
 
     async def drop_old(self) -> tuple[int, int | None]:
         """Settle old sessions and drop old frames; return how many of each."""

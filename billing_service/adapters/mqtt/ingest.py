@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
 
 import aiomqtt
 import structlog
@@ -229,31 +228,31 @@ class MqttIngest:
 
     def _batch(self, messages: Sequence[aiomqtt.Message]) -> Batch:
         batch = Batch()
-        now = self._clock()
+        now_ms = to_ms(self._clock())
         for message in messages:
             try:
-                self._sort(batch, message, now)
+                self._sort(batch, message, now_ms)
             except FrameRejected as rejected:
                 self._reject(batch, message, rejected.reason, rejected.message)
         return batch
 
-    def _sort(self, batch: Batch, message: aiomqtt.Message, now: datetime) -> None:
+    def _sort(self, batch: Batch, message: aiomqtt.Message, now_ms: int) -> None:
         """Put one message where it belongs in the batch. Raises FrameRejected."""
         levels = message.topic.value[len(self._broker.prefix) + 1 :].split("/")
         if levels == ["telemetry"]:
-            self._frame(batch, message, None, to_ms(now))
+            self._frame(batch, message, None, now_ms)
             return
         station, leaf = levels
         if not is_station_id(station):
             raise FrameRejected("bad_value", f"{station[:40]!r} cannot name a station")
         match leaf:
             case "telemetry":
-                self._frame(batch, message, station, to_ms(now))
+                self._frame(batch, message, station, now_ms)
             case "backlog":
-                self._backlog(batch, message, station, to_ms(now))
+                self._backlog(batch, message, station, now_ms)
             case "event":
                 event = parse_event(
-                    message.payload, topic_station=station, now_ms=to_ms(now)
+                    message.payload, topic_station=station, now_ms=now_ms
                 )
                 if event is not None:
                     batch.events.append(event)

@@ -150,13 +150,8 @@ class Metering:
             outcomes += await self._inferred.meter(uow, station, unnamed)
         # A frame that names another session, or none, tells that earlier ones have ended.
         since = min(mark.from_ms for mark in marks)
-        candidates = await uow.sessions.open_at(station.id)
-        candidates += await uow.sessions.ended_by_frames(station.id, since)
-        for session in candidates:
-            if (
-                session.station_session not in named
-                and SessionFlag.INFERRED not in session.flags
-            ):
+        for session in await uow.sessions.ended_by_frames(station.id, since):
+            if session.station_session not in named:
                 outcomes.append(
                     await self._named.meter(uow, station, session.station_session, None)
                 )

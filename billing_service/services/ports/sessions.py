@@ -46,7 +46,7 @@ class Sessions(Protocol):
         """Return INFERRED sessions that overlap the stretch, oldest first."""
 
     async def ended_by_frames(self, station_id: str, from_ms: int) -> list[Session]:
-        """Return named sessions without an end event (``end_reason`` None) that ended since."""
+        """Return named sessions that are PENDING or ACTIVE, or ended without an event since."""
 
     async def page(self, query: SessionQuery, viewer: Viewer) -> Page[Session]:
         """Return one page, newest first."""

@@ -8,6 +8,7 @@ from sqlalchemy import (
     ColumnElement,
     Row,
     Select,
+    and_,
     delete,
     func,
     insert,
@@ -87,13 +88,18 @@ class SessionRepository(Repository):
         )
 
     async def ended_by_frames(self, station_id: str, from_ms_: int) -> list[Session]:
-        """Return named sessions without an end event that ended since, oldest first."""
+        """Return named sessions that frames may end, or have ended since, oldest first."""
         return await self._several(
             select(sessions).where(
                 sessions.c.station_id == station_id,
                 ~sessions.c.inferred,
-                sessions.c.end_reason.is_(None),
-                sessions.c.ended_at >= from_ms(from_ms_),
+                or_(
+                    sessions.c.status.in_(_OPEN),
+                    and_(
+                        sessions.c.end_reason.is_(None),
+                        sessions.c.ended_at >= from_ms(from_ms_),
+                    ),
+                ),
             )
         )
 
@@ -154,6 +160,12 @@ class SessionRepository(Repository):
         """
         row = _row(session)
         changed = {name: row[name] for name in row if name not in _NOT_SAVED}
+        # Most are stored already, and SQLAlchemy compiles ON CONFLICT anew each time.
+        result = await self._connection.execute(
+            update(sessions).where(sessions.c.id == session.id).values(changed)
+        )
+        if result.rowcount:
+            return
         statement = self._insert(sessions).values(row)
         await self._connection.execute(
             statement.on_conflict_do_update(index_elements=["id"], set_=changed)
