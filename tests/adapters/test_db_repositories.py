@@ -173,6 +173,26 @@ async def test_open_sessions(uow: SqlUnitOfWork) -> None:
     assert len(await uow.sessions.all_open()) == 3
 
 
+async def test_sessions_that_frames_may_end(uow: SqlUnitOfWork) -> None:
+    """Open ones, and those that frames alone ended since; none that only power tells of."""
+    more: dict[str, dict[str, Any]] = {
+        "open": {"status": SessionStatus.ACTIVE, "ended_at": None},
+        "pending": {"status": SessionStatus.PENDING, "ended_at": None},
+        "by-frames": {"end_reason": None},
+        "long-ago": {"end_reason": None, "ended_at": NOW - timedelta(hours=2)},
+        "by-event": {"end_reason": "unplugged"},
+        "by-power": {
+            "status": SessionStatus.ACTIVE,
+            "flags": frozenset({SessionFlag.INFERRED}),
+        },
+    }
+    for name, fields in more.items():
+        await uow.sessions.save(session(name, **fields))
+    since = to_ms(NOW - timedelta(hours=1))
+    found = await uow.sessions.ended_by_frames("garage", since)
+    assert [each.id for each in found] == ["by-frames", "open", "pending"]
+
+
 async def test_inferred_sessions_that_overlap(uow: SqlUnitOfWork) -> None:
     """Ends touch; one that has not ended overlaps whatever comes after its start."""
     flags = frozenset({SessionFlag.INFERRED})
@@ -333,6 +353,23 @@ async def test_a_station_comes_back_exactly(uow: SqlUnitOfWork) -> None:
     await uow.stations.save(full)
     assert await uow.stations.get("carport") == full
     assert await uow.stations.get("garage") == station()
+
+
+async def test_a_sign_of_life_changes_nothing_else(uow: SqlUnitOfWork) -> None:
+    """Of those that are named, and only when they were last seen; unknown ones stay so."""
+    await uow.stations.save(station("carport", online=True))
+    await uow.stations.save(station("yard"))
+    held = await uow.stations.held(["yard", "nowhere", "carport"])
+    assert held == {
+        "carport": station("carport", online=True),
+        "yard": station("yard"),
+    }
+    await uow.stations.seen(["carport", "nowhere"], NOW)
+    seen = await uow.stations.held(["yard", "nowhere", "carport"])
+    assert seen == {
+        "carport": station("carport", online=True, last_seen_at=NOW),
+        "yard": station("yard"),
+    }
 
 
 async def test_stations_one_may_use(uow: SqlUnitOfWork) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -13,6 +14,7 @@ import pytest_asyncio
 from sqlalchemy import select, text
 
 from billing_service.adapters.db import tables
+from billing_service.adapters.db.database import SqlUnitOfWork
 from billing_service.domain.frame import NO_BOOT, Frame
 from billing_service.domain.period import Source
 from billing_service.domain.session import SessionFlag, SessionStatus
@@ -116,6 +118,28 @@ async def test_an_impossible_or_reset_register_adds_nothing_impossible(
     (hour,) = await rows(site, tables.energy_hourly)
     # 10 Wh a step at 3600 W for 10 s, by register or by power.
     assert hour.solar_mwh == 40_000
+
+
+async def test_frames_that_keep_coming_do_not_keep_a_run_from_its_end(
+    site: Site,
+) -> None:
+    """In a burst something is always due: what comes meanwhile waits for the next run."""
+    coming = iter(range(1, 50))
+
+    @asynccontextmanager
+    async def meanwhile() -> AsyncIterator[SqlUnitOfWork]:
+        async with site.database.write() as uow:
+            yield uow
+        if (seq := next(coming, None)) is not None:
+            await site.ingest.store(Batch(frames=[make_frame(seq)]))
+
+    await site.receive([make_frame(0)])
+    maintenance = Maintenance(meanwhile, site.clock, keep=None)
+    await maintenance.roll_up()
+    assert next(coming) < 5
+    await maintain(site)
+    (hour,) = await rows(site, tables.energy_hourly)
+    assert hour.frames == await count_frames(site.database)
 
 
 async def test_late_frames_correct_the_sums(site: Site) -> None:

@@ -1,7 +1,7 @@
 """Which process does what one alone may do, where there are several (PostgreSQL).
 
 Most of all which meters which station: the first to meter a station goes on metering it until it
-ends: it has the session's sums so far in memory, and another would have to fold all frames anew.
+ends: it has the session's sums so far in memory, and another would have to fold frames anew.
 The lease is an advisory lock of a connection of its own, so that it goes with the process, however
 that goes.
 """
