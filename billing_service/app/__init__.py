@@ -1,10 +1,10 @@
 """Where everything meets: the database, the broker, the use cases and the API."""
 
 from billing_service.app.checks import check_database
-from billing_service.app.configured import billing_settings
 from billing_service.app.lifespan import running
 from billing_service.app.serving import AddressUnusable, api, serve
 from billing_service.app.wiring import (
+    issuer_of,
     maintenance,
     open_database,
     uploads,
@@ -23,8 +23,8 @@ __all__ = [
     "BrokerUnavailable",
     "WorkersNeedPostgres",
     "api",
-    "billing_settings",
     "check_database",
+    "issuer_of",
     "maintenance",
     "open_database",
     "retire",

@@ -40,7 +40,7 @@ from billing_service.services.corrections import Corrections
 from billing_service.services.customers import Customers
 from billing_service.services.exports import Exports
 from billing_service.services.ingest import Ingest
-from billing_service.services.issuing import Issuer
+from billing_service.services.issuing import Issuer, NewMetering
 from billing_service.services.metering import Metering
 from billing_service.services.months import Months
 from billing_service.services.ports import BillRenderer, Clock, CommandSender, LiveBus
@@ -94,7 +94,7 @@ def wire(
     write, read = database.write, database.read
     settings.make_data_dir()
     signer = JwtSigner(KeyRing(settings.signing_keys_file, clock))
-    issuer = Issuer(clock, billing_settings(settings))
+    issuer = issuer_of(settings, database, clock)
     return Services(
         auth=Auth(write, read, clock, passwords, signer),
         users=Users(write, read, clock, passwords),
@@ -130,7 +130,7 @@ def wire(
             read,
             clock,
             issuer,
-            Metering(write, clock, bus, metering_settings(settings)),
+            metering_of(settings, database, clock),
         ),
         bus=bus,
         open_read=read,
@@ -142,6 +142,19 @@ def wire(
         checks=checks,
         allowed_origins=settings.allowed_origins,
     )
+
+
+def metering_of(settings: Settings, database: Database, clock: Clock) -> NewMetering:
+    """Return what makes the metering of sessions that are being billed."""
+    return lambda: Metering(
+        database.write, clock, InProcessLiveBus(), metering_settings(settings)
+    )
+
+
+def issuer_of(settings: Settings, database: Database, clock: Clock) -> Issuer:
+    """Return what issues bills."""
+    metering = metering_of(settings, database, clock)
+    return Issuer(clock, billing_settings(settings), metering)
 
 
 def ingest_into(settings: Settings, database: Database, clock: Clock) -> Ingest:

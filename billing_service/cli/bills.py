@@ -12,7 +12,6 @@ from billing_service.adapters.passwords import Argon2Passwords
 from billing_service.adapters.pdf import PdfBillRenderer, evidence_in
 from billing_service.cli.console import fail, run, settings
 from billing_service.services.audit import Console
-from billing_service.services.issuing import Issuer
 from billing_service.services.months import Months, last_month
 from billing_service.services.users import Users
 from billing_service.services.verifying import Verifying
@@ -40,7 +39,7 @@ def bill_month(
     async def work() -> None:
         async with service.open_database(configured, service.utc_now) as database:
             await migrate(database.engine, timescaledb=configured.timescaledb)
-            issuer = Issuer(service.utc_now, service.billing_settings(configured))
+            issuer = service.issuer_of(configured, database, service.utc_now)
             driver = None
             if user is not None:
                 people = Users(

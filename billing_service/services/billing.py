@@ -10,7 +10,12 @@ from billing_service.domain.proof import ChartPoint
 from billing_service.domain.session import Session
 from billing_service.services.audit import Actor
 from billing_service.services.evidence import chart_of
-from billing_service.services.issuing import EVERYTHING, Issuer, hold, rate_session
+from billing_service.services.issuing import (
+    EVERYTHING,
+    Issuer,
+    lacks_tariff,
+    rate_session,
+)
 from billing_service.services.ports import (
     BillRenderer,
     OpenReadUnitOfWork,
@@ -59,9 +64,12 @@ class Billing:
                 return SessionBill(
                     session=session, bill=record.bill, cdr=cdr, record=record
                 )
-            rated = await rate_session(read, session)
-            bill = await self._issuer.draft(read, [rated])
-        return SessionBill(session=rated.session, bill=bill, cdr=rated.cdr)
+            if not lacks_tariff(session):
+                return await self._draft(read, session)
+        # A tariff made since may cover it: found out by doing it and leaving it undone.
+        async with self._open_uow() as uow:
+            await self._issuer.prepare(uow, [session])
+            return await self._draft(uow, await uow.sessions.get(session_id, viewer))
 
     async def issue(self, actor: Actor, session_id: str) -> SessionBill:
         """Issue the bill of a completed session; it never changes after.
@@ -70,13 +78,11 @@ class Billing:
         """
         async with self._open_uow() as uow:
             stored = await uow.sessions.get(session_id, actor.viewer)
-            await hold(uow, [stored])
+            await self._issuer.prepare(uow, [stored])
             stored = await uow.sessions.get(session_id, actor.viewer)
             if stored.bill_id is not None:
                 raise SessionBilled(f"The session has bill {stored.bill_id} already.")
             rated = await rate_session(uow, stored)
-            if rated.session != stored:
-                await uow.sessions.save(rated.session)
             record = await self._issuer.issue(uow, actor, [rated])
             await uow.commit()
         return SessionBill(
@@ -85,6 +91,11 @@ class Billing:
             cdr=rated.cdr,
             record=record,
         )
+
+    async def _draft(self, read: ReadUnitOfWork, session: Session) -> SessionBill:
+        rated = await rate_session(read, session)
+        bill = await self._issuer.draft(read, [rated])
+        return SessionBill(session=rated.session, bill=bill, cdr=rated.cdr)
 
     async def pdf(self, session_id: str, viewer: Viewer) -> tuple[Bill, bytes]:
         """Return an issued bill as PDF. Raises NotFound, and Conflict while there is none."""

@@ -8,8 +8,12 @@ from billing_service.domain.errors import Conflict, NotFound
 from billing_service.domain.frame import to_ms
 from billing_service.domain.session import Session, SessionStatus
 from billing_service.services.audit import Actor
-from billing_service.services.issuing import EVERYTHING, Issuer, hold, rate_session
-from billing_service.services.metering import Metering
+from billing_service.services.issuing import (
+    EVERYTHING,
+    Issuer,
+    NewMetering,
+    rate_session,
+)
 from billing_service.services.ports import (
     Clock,
     OpenReadUnitOfWork,
@@ -40,7 +44,7 @@ class Corrections:
         open_read: OpenReadUnitOfWork,
         clock: Clock,
         issuer: Issuer,
-        metering: Metering,
+        metering: NewMetering,
     ) -> None:
         """Take what it works with."""
         self._open_uow = open_uow
@@ -109,7 +113,9 @@ class Corrections:
         number = correction.bill_number
         before = await uow.bills.get(number, EVERYTHING)
         ids = [each.session_id for each in before.bill.sessions]
-        await hold(uow, [await uow.sessions.get(each, EVERYTHING) for each in ids])
+        await self._issuer.prepare(
+            uow, [await uow.sessions.get(each, EVERYTHING) for each in ids]
+        )
         pending = [
             each
             for each in await uow.corrections.of_bill(number)
@@ -121,7 +127,7 @@ class Corrections:
         for each in pending:
             late = (to_ms(each.late_from), to_ms(each.late_to))
             session = await uow.sessions.get(each.session_id, EVERYTHING)
-            await self._metering.meter_again(uow, session, late)
+            await self._metering().meter_again(uow, session, late)
         rated = [await rate_session(uow, session) for session in await _still(uow, ids)]
         if not rated:
             raise Conflict(f"Nothing is left of bill {number} to be billed.")

@@ -1,7 +1,7 @@
 """Issues bills and credit notes, in the transaction at hand."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -13,12 +13,19 @@ from billing_service.domain.billing import (
     make_collective_bill,
     with_terms,
 )
-from billing_service.domain.errors import Conflict, NoDriver, NoTariff, SessionOpen
+from billing_service.domain.errors import (
+    Conflict,
+    NoDriver,
+    NoTariff,
+    NotFound,
+    SessionOpen,
+)
 from billing_service.domain.proof import BillEvidence, Proof
 from billing_service.domain.rating import rate
 from billing_service.domain.session import Session, SessionStatus
 from billing_service.services.audit import Author
 from billing_service.services.evidence import Rated, evidence_of
+from billing_service.services.metering import Metering
 from billing_service.services.ports import (
     Clock,
     ReadUnitOfWork,
@@ -27,12 +34,14 @@ from billing_service.services.ports import (
     UnitOfWork,
     Viewer,
 )
-from billing_service.services.sessions import OPEN
+from billing_service.services.sessions import OPEN, with_tariff_of_driver
 
 DRAFT_NUMBER = "DRAFT"
 
 EVERYTHING = Viewer("", Role.ADMIN)
 """Sees all: for what rests on something that its viewer was found to see."""
+
+type NewMetering = Callable[[], Metering]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +81,13 @@ class Issuer:
     metering of the stations concerned by their ids, then the numbers.
     """
 
-    def __init__(self, clock: Clock, settings: BillingSettings) -> None:
-        """Take what it works with."""
+    def __init__(
+        self, clock: Clock, settings: BillingSettings, metering: NewMetering
+    ) -> None:
+        """Take what it works with; ``metering`` is made anew for each use: it remembers things."""
         self._clock = clock
         self._settings = settings
+        self._metering = metering
 
     @property
     def time_zone(self) -> ZoneInfo:
@@ -89,6 +101,25 @@ class Issuer:
     async def supplier(self, read: ReadUnitOfWork) -> Supplier:
         """Return who issues bills now."""
         return await read.supplier.get() or self._settings.supplier
+
+    async def prepare(self, uow: UnitOfWork, sessions: Iterable[Session]) -> None:
+        """Hold the stations of sessions and bring them up to date; the caller reads them again.
+
+        What waits there to be metered is metered, so that a bill need not be corrected at once.
+        A session without a tariff gets one that was made since, to hold from before it began, and
+        is cut where that changes its price.
+        """
+        sessions = [*sessions]
+        await hold(uow, sessions)
+        for each in sessions:
+            try:
+                session = await uow.sessions.get(each.id, EVERYTHING)
+            except NotFound:
+                continue
+            if lacks_tariff(session):
+                await with_tariff_of_driver(uow, session)
+        for station_id in sorted({each.station_id for each in sessions}):
+            await self._metering().catch_up(uow, station_id)
 
     async def draft(self, read: ReadUnitOfWork, rated: Sequence[Rated]) -> Bill:
         """Return what a bill over sessions of one driver would say today. Raises Conflict."""
@@ -231,11 +262,19 @@ async def hold(uow: UnitOfWork, sessions: Iterable[Session]) -> None:
         await uow.marks.hold(station_id)
 
 
-async def rate_session(read: ReadUnitOfWork, session: Session) -> Rated:
-    """Rate a completed session by its frozen tariff.
+def lacks_tariff(session: Session) -> bool:
+    """Whether a session could be billed, had it a tariff."""
+    return (
+        session.tariff is None
+        and session.bill_id is None
+        and session.status is SessionStatus.COMPLETED
+    )
 
-    The session is returned with a tariff that was made since, to hold from before it began. Raises
-    SessionOpen, NoTariff, Conflict.
+
+async def rate_session(read: ReadUnitOfWork, session: Session) -> Rated:
+    """Rate a completed session by its frozen tariff. Raises SessionOpen, NoTariff, Conflict.
+
+    See ``Issuer.prepare`` for one without.
     """
     if session.status in OPEN:
         raise SessionOpen("The session is under way.")
@@ -244,22 +283,14 @@ async def rate_session(read: ReadUnitOfWork, session: Session) -> Rated:
     station = await read.stations.get(session.station_id)
     if station is None:
         raise Conflict(f"The station {session.station_id} is not known.")
-    tariff = session.tariff
-    if tariff is None:
-        tariff = await read.tariffs.in_force(
-            session.started_at,
-            station_id=session.station_id,
-            user_id=session.user_id,
-        )
-        if tariff is None:
-            raise NoTariff("No tariff covers the start of this session.")
-        session = replace(session, tariff=tariff)
+    if session.tariff is None:
+        raise NoTariff("No tariff covers the start of this session.")
     cdr = rate(
         await read.sessions.periods(session.id),
-        tariff,
+        session.tariff,
         station.time_zone,
         started_at=session.started_at,
-        ended_at=session.ended_at or session.started_at,
+        ended_at=session.ended_at,
     )
     return Rated(session, station, cdr)
 

@@ -119,6 +119,18 @@ class Metering:
             await uow.commit()
         return number
 
+    async def catch_up(self, uow: UnitOfWork, station_id: str) -> None:
+        """Meter what waits of a station, in the transaction at hand. The caller holds it."""
+        station = await uow.stations.get(station_id)
+        if station is None or not station.accepted:
+            return
+        try:
+            if marks := await uow.marks.take(station_id):
+                await self._sessions(uow, station, marks)
+        finally:
+            # The transaction may yet be undone.
+            self._folds.forget_all()
+
     async def meter_again(
         self, uow: UnitOfWork, session: Session, late: tuple[int, int]
     ) -> None:
