@@ -40,6 +40,7 @@ from billing_service.domain.usage import (
     from_us,
     moment_of,
     to_us,
+    usage_of,
 )
 from billing_service.domain.words import restrictions_in_short
 
@@ -58,24 +59,12 @@ def rate(
     and TariffInvalid for an unknown time zone.
     """
     periods = sorted(periods, key=lambda period: (period.started_at, period.ended_at))
-    usages = [
-        Usage(
-            started_at=period.started_at,
-            ended_at=period.ended_at,
-            time_dimension=(
-                Dimension.TIME if period.charging else Dimension.PARKING_TIME
-            ),
-            energy_wh=period.energy_wh,
-            source=period.source,
-            min_current_a=period.min_current_a,
-            max_current_a=period.max_current_a,
-            min_power_w=period.min_power_w,
-            max_power_w=period.max_power_w,
-        )
-        for period in periods
-    ]
     cdr = rate_usages(
-        usages, tariff, time_zone, started_at=started_at, ended_at=ended_at
+        map(usage_of, periods),
+        tariff,
+        time_zone,
+        started_at=started_at,
+        ended_at=ended_at,
     )
     return replace(cdr, estimates=_estimates(periods))
 

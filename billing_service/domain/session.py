@@ -27,7 +27,8 @@ class SessionFlag(StrEnum):
     REGISTER_OUTLIER = "register_outlier"
     """A register reading was impossible for the station's rating and was left out."""
     ESTIMATED_SPLIT = "estimated_split"
-    """Energy across a gap was billed from registers, its place in time estimated."""
+    """Where some energy belongs in time is estimated: across a gap, where it was billed from registers,
+    or where a price changes that was known only when the frames were past their retention."""
     GAP = "gap"
     """Frames are further apart than the largest gap that is integrated."""
     CLOCK_ESTIMATED = "clock_estimated"

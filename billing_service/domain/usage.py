@@ -13,7 +13,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from billing_service.domain.clock import tariff_boundaries
-from billing_service.domain.period import Source
+from billing_service.domain.period import ChargingPeriod, Source
 from billing_service.domain.tariff import Dimension, Moment, Reservation, Tariff
 
 WH_PER_KWH = 1000
@@ -45,6 +45,21 @@ class Usage:
     max_current_a: Decimal | None = None
     min_power_w: Decimal | None = None
     max_power_w: Decimal | None = None
+
+
+def usage_of(period: ChargingPeriod) -> Usage:
+    """Return a charging period as rating sees it."""
+    return Usage(
+        started_at=period.started_at,
+        ended_at=period.ended_at,
+        time_dimension=Dimension.TIME if period.charging else Dimension.PARKING_TIME,
+        energy_wh=period.energy_wh,
+        source=period.source,
+        min_current_a=period.min_current_a,
+        max_current_a=period.max_current_a,
+        min_power_w=period.min_power_w,
+        max_power_w=period.max_power_w,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ for its bill.
 """
 
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from billing_service.domain.cdr import Cdr
 from billing_service.domain.errors import (
@@ -19,6 +20,8 @@ from billing_service.domain.frame import NO_BOOT, to_ms
 from billing_service.domain.period import ChargingPeriod
 from billing_service.domain.rating import rate
 from billing_service.domain.session import Session, SessionFlag, SessionStatus
+from billing_service.domain.splitting import split_evenly
+from billing_service.domain.tariff import Tariff
 from billing_service.services.audit import Actor
 from billing_service.services.metering import ENDED_BY_ADMIN
 from billing_service.services.ports import (
@@ -227,9 +230,11 @@ class Sessions:
 
 
 async def with_tariff_of_driver(uow: UnitOfWork, session: Session) -> Session:
-    """Freeze the tariff that the session's driver, who became known only now, has at its start.
+    """Freeze the tariff that the session's driver has at its start, as is known only now.
 
-    The caller holds the station, so that metering does not put the former one back.
+    It is marked to be metered anew where its periods may have to be cut elsewhere; where the frames
+    for that are gone, what is split evenly is marked as estimated. The caller holds the station, so
+    that metering does not put the former tariff back.
     """
     tariff = await uow.tariffs.in_force(
         session.started_at, station_id=session.station_id, user_id=session.user_id
@@ -237,11 +242,9 @@ async def with_tariff_of_driver(uow: UnitOfWork, session: Session) -> Session:
     if tariff is None or tariff == session.tariff:
         return session
     session = replace(session, tariff=tariff)
-    await uow.sessions.save(session)
     if session.settled:
-        # The frames that its periods could be cut by anew are gone.
-        return session
-    # Its periods may have to be cut elsewhere: metered anew from its first frame.
+        return await _with_estimates(uow, session, tariff)
+    await uow.sessions.save(session)
     inferred = SessionFlag.INFERRED in session.flags
     start_ms = to_ms(session.started_at)
     await uow.marks.add(
@@ -256,6 +259,27 @@ async def with_tariff_of_driver(uow: UnitOfWork, session: Session) -> Session:
             )
         ]
     )
+    return session
+
+
+async def _with_estimates(uow: UnitOfWork, session: Session, tariff: Tariff) -> Session:
+    """Store a session whose periods can't be cut by its tariff any more."""
+    periods = await uow.sessions.periods(session.id)
+    split = split_evenly(
+        periods,
+        tariff,
+        await time_zone_of(uow, session),
+        started_at=session.started_at,
+    )
+    if split:
+        periods = [replace(p, estimated=p.estimated or p in split) for p in periods]
+        await uow.sessions.save_periods(session.id, periods)
+        session = replace(
+            session,
+            flags=session.flags | {SessionFlag.ESTIMATED_SPLIT},
+            estimated_wh=sum((p.energy_wh for p in periods if p.estimated), Decimal(0)),
+        )
+    await uow.sessions.save(session)
     return session
 
 

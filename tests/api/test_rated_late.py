@@ -6,6 +6,7 @@ shows where they were cut.
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from billing_service.domain.frame import NO_BOOT, Frame
 from billing_service.domain.period import Source
 from billing_service.domain.session import Session
 from billing_service.services.ingest import Batch
+from billing_service.services.retention import Maintenance
 from tests.api.harness import Api, code, frame, open_api, tariff_json
+from tests.services.site import TARIFF
 
 HALVES = [
     {
@@ -80,6 +83,14 @@ async def _set(api: Api, *, assigned: bool = False) -> None:
         body = {"tariff_id": "halves", "user_id": "driver"}
         body |= {"from_at": "2026-11-01T00:00:00Z"}
         await api.request("admin", "POST", "/tariff-assignments/", json=body)
+
+
+async def _later(api: Api, **time: float) -> None:
+    """Let so much time pass that no frame is left."""
+    api.advance(**time)
+    keep = timedelta(days=30)
+    maintenance = Maintenance(api.site.database.write, api.site.clock, keep=keep)
+    assert (await maintenance.run_once()).dropped
 
 
 async def _corrections(api: Api) -> int:
@@ -173,3 +184,38 @@ async def test_a_correction_takes_all_that_waits(api: Api, *, named: bool) -> No
     session = await api.site.session()
     assert session.energy_wh == 3900
     assert "late_frames" not in session.flags
+
+
+@pytest.mark.parametrize("known", ["driver", "tariff"])
+async def test_a_session_whose_frames_are_gone(tmp_path: Path, known: str) -> None:
+    """It can't be cut any more: what is split evenly says on the bill that it is an estimate."""
+    tariff = None if known == "tariff" else TARIFF
+    async with open_api(tmp_path, tariff=tariff) as api:
+        session = await _charged(api, driver="driver" if known == "tariff" else None)
+        await _later(api, days=365)
+        await _set(api, assigned=True)
+        path = f"/sessions/{session.id}"
+        if known == "driver":
+            await api.request("admin", "PUT", path, json={"user_id": "driver"})
+        bill = (await api.request("admin", "POST", f"{path}/bill")).json()
+        assert _lines(bill) == EVEN
+        assert bill["sessions"][0]["estimated_wh"] == "3900.000"
+        (period,) = (await api.request("admin", "GET", path)).json()["periods"]
+        assert period["estimated"]
+        assert "estimated_split" in (await api.site.session()).flags
+
+
+async def test_what_needs_no_cut_is_no_estimate(api: Api) -> None:
+    """A tariff whose price stays the same within each period is as good as ever."""
+    session = await _charged(api, driver=None)
+    await _later(api, days=365)
+    body = tariff_json(id="flat")
+    await api.request("admin", "POST", "/tariffs/?assigned_only=true", json=body)
+    body = {"tariff_id": "flat", "user_id": "driver", "from_at": "2026-11-01T00:00:00Z"}
+    await api.request("admin", "POST", "/tariff-assignments/", json=body)
+    path = f"/sessions/{session.id}"
+    await api.request("admin", "PUT", path, json={"user_id": "driver"})
+    bill = (await api.request("admin", "POST", f"{path}/bill")).json()
+    assert bill["sessions"][0]["lines"][0]["unit_price"] == "0.25"
+    assert bill["sessions"][0]["estimated_wh"] == "0.000"
+    assert "estimated_split" not in (await api.site.session()).flags

@@ -135,8 +135,8 @@ _ENGLISH = Words(
     no_power="No power readings.",
     estimated="estimated",
     estimated_note=(
-        "Estimated: in these stretches no readings were received; the energy is the difference "
-        "of the meter readings before and after."
+        "Estimated: readings of these stretches are missing or no longer kept; their energy is "
+        "known, but not when within them it flowed."
     ),
     estimate_item="{time}: {energy}",
     rounding_note=(
@@ -198,8 +198,8 @@ _GERMAN = Words(
     no_power="Keine Leistungswerte.",
     estimated="geschätzt",
     estimated_note=(
-        "Geschätzt: In diesen Abschnitten fehlen Messwerte; die Energie ist die Differenz der "
-        "Zählerstände davor und danach."
+        "Geschätzt: Messwerte dieser Abschnitte fehlen oder sind nicht mehr gespeichert; ihre "
+        "Energie ist bekannt, aber nicht, wann darin sie floss."
     ),
     estimate_item="{time}: {energy}",
     rounding_note=(
@@ -261,8 +261,8 @@ _FRENCH = Words(
     no_power="Aucune mesure de puissance.",
     estimated="estimé",
     estimated_note=(
-        "Estimé : aucune mesure reçue pendant ces intervalles ; l’énergie est la différence des "
-        "relevés du compteur avant et après."
+        "Estimé : les mesures de ces intervalles manquent ou ne sont plus conservées ; leur "
+        "énergie est connue, mais pas sa répartition dans le temps."
     ),
     estimate_item="{time} : {energy}",
     rounding_note=(
