@@ -9,12 +9,14 @@ from decimal import Decimal
 
 from billing_service.domain.cdr import Cdr
 from billing_service.domain.errors import (
+    CommandRefused,
     InvalidInput,
     NotAllowed,
     SessionBilled,
     SessionOpen,
     StationInUse,
     StationPending,
+    StationSilent,
 )
 from billing_service.domain.frame import NO_BOOT, to_ms
 from billing_service.domain.period import ChargingPeriod
@@ -110,7 +112,7 @@ class Sessions:
                 raise StationPending(f"Accept the station {station_id} first.")
             for session in await read.sessions.open_at(station_id):
                 _refuse_others(session, actor)
-        await self._commands.send(station_id, "start")
+        await self._send(actor, station_id, "start", f"station:{station_id}")
         async with self._open_uow() as uow:
             await uow.marks.hold(station_id)
             open_now = await uow.sessions.open_at(station_id)
@@ -159,7 +161,8 @@ class Sessions:
                 # Whom the station is closed to meanwhile may still stop what they began.
                 async with self._open_read() as read:
                     await read.stations.one(session.station_id, actor.viewer)
-            await self._commands.send(session.station_id, command)
+            subject = f"session:{session_id}"
+            await self._send(actor, session.station_id, command, subject)
         async with self._open_uow() as uow:
             await uow.marks.hold(session.station_id)
             session = await uow.sessions.get(session_id, actor.viewer)
@@ -197,6 +200,31 @@ class Sessions:
             )
             await uow.commit()
         return session
+
+    async def _send(
+        self, actor: Actor, station_id: str, command: str, subject: str
+    ) -> None:
+        """Send a command; note the attempt where the station does not obey.
+
+        Raises CommandRefused, StationSilent.
+        """
+        try:
+            await self._commands.send(station_id, command)
+        except (CommandRefused, StationSilent) as error:
+            after = {"command": command, "outcome": error.code}
+            if isinstance(error, CommandRefused):
+                after["error"] = error.error
+            async with self._open_uow() as uow:
+                await uow.audit.add(
+                    at=self._clock(),
+                    actor=actor.label,
+                    action="session.command",
+                    subject=subject,
+                    after=after,
+                    address=actor.address,
+                )
+                await uow.commit()
+            raise
 
     async def delete(self, actor: Actor, session_id: str) -> None:
         """Delete a session that is neither billed nor under way; its frames stay.

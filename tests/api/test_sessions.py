@@ -141,6 +141,35 @@ async def test_a_station_that_is_silent(api: Api) -> None:
     assert code(await _start(api)) == (504, "station_silent")
 
 
+@pytest.mark.parametrize("command", ["start", "stop", "start anew"])
+@pytest.mark.parametrize("silent", [False, True])
+async def test_what_a_station_did_not_do_is_audited(
+    api: Api, command: str, *, silent: bool
+) -> None:
+    """Who asked it for what, and what came of it; beside no word of a change."""
+    session = await api.charge(ended=False)
+    await api.assign(session.id, "driver")
+    if silent:
+        api.commands.error = StationSilent("The station did not answer within 5 s.")
+    else:
+        api.commands.refuse("fault_active")
+    if command == "start anew":
+        await _start(api)
+    else:
+        body = {"charging": command == "start"}
+        await api.request("driver", "PUT", f"/sessions/{session.id}", json=body)
+    (entry,) = (await api.request("admin", "GET", "/audit/")).json()["items"]
+    about = "station:garage" if command == "start anew" else f"session:{session.id}"
+    assert (entry["action"], entry["subject"]) == ("session.command", about)
+    assert entry["actor"] == "user:driver (driver)"
+    assert entry["address"] == "127.0.0.1"
+    assert entry["after"] == {"command": command.split()[0]} | (
+        {"outcome": "station_silent"}
+        if silent
+        else {"outcome": "command_refused", "error": "fault_active"}
+    )
+
+
 async def test_a_station_in_use(api: Api) -> None:
     """Another's charge is neither taken over nor disturbed."""
     session = await api.charge(ended=False)
