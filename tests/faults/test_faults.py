@@ -9,9 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 from websockets.asyncio.client import connect
 
 from billing_service.adapters.db.migrate import migrate
+from billing_service.services.auth import ATTEMPTS_PER_ACCOUNT
 from scripts.rig.ports import free_port
 from scripts.rig.postgres import Cluster, postgres_bin
 from scripts.rig.process import Program
@@ -173,6 +175,56 @@ async def test_clocks_jump(tmp_path: Path) -> None:
         assert "Traceback" not in serve.log.read_text()
 
 
+async def test_a_home_s_service_killed_again_and_again(tmp_path: Path) -> None:
+    """`kill -9` of `serve` on SQLite, three times in mid-burst: nothing is lost, the file is whole."""
+    async with open_site(tmp_path, "garage", "carport", kind="sqlite") as site:
+        serve = await _serving(site)
+        for _ in range(3):
+            burst = asyncio.create_task(site.stations.publish(400))
+            await site.until_stored(await site.stored() + 50)
+            await kill(serve)
+            await burst
+            assert await site.stored() < len(site.stations.published)
+            serve = await _serving(site)
+        await site.check()
+        await serve.stop()
+        assert "Traceback" not in serve.log.read_text()
+        async with site.database.engine.connect() as connection:
+            assert await connection.scalar(text("PRAGMA integrity_check")) == "ok"
+
+
+async def test_a_guesser_is_throttled_by_all_processes_together(
+    tmp_path: Path,
+) -> None:
+    """Two API processes let through as many wrong passwords as one would, all tried at once."""
+    async with open_site(tmp_path, kind="postgresql") as site:
+        ports = [free_port(), free_port()]
+        apis = [site.program("serve", port=port, ingest="false") for port in ports]
+        try:
+            for api in apis:
+                await api.start()
+            for api, port in zip(apis, ports, strict=True):
+                await api.until_listening(port, WITHIN_S)
+            await _add_admin(site)
+            async with httpx.AsyncClient(trust_env=False, timeout=WITHIN_S) as client:
+                tried = await asyncio.gather(
+                    *(
+                        _sign_in(client, port, "wrong")
+                        for _ in range(ATTEMPTS_PER_ACCOUNT)
+                        for port in ports
+                    )
+                )
+                assert tried.count(401) == tried.count(429) == ATTEMPTS_PER_ACCOUNT
+                # The right one comes too late, whichever of them is asked.
+                for port in ports:
+                    assert await _sign_in(client, port, PASSWORD) == 429
+        finally:
+            for api in apis:
+                await api.stop()
+        for api in apis:
+            assert "Traceback" not in api.log.read_text()
+
+
 async def test_live_from_any_process(tmp_path: Path) -> None:
     """Two API processes without ingest show what a worker meters, frame by frame, to the end."""
     async with open_site(tmp_path, "garage") as site:
@@ -246,7 +298,25 @@ async def _charge_on(site: Site, ready: asyncio.Barrier) -> None:
         await station.publish("ev/garage/event", json.dumps(ended), qos=1)
 
 
-async def _signed_in(site: Site, port: int) -> dict[str, str]:
+async def _serving(site: Site) -> Program:
+    """Return the whole service, started and known to the broker."""
+    port = free_port()
+    serve = site.program("serve", port=port)
+    await serve.start()
+    await serve.until_listening(port, WITHIN_S)
+    await _until_connected(serve)
+    return serve
+
+
+async def _sign_in(client: httpx.AsyncClient, port: int, password: str) -> int:
+    answer = await client.post(
+        f"http://127.0.0.1:{port}/auth/token",
+        data={"username": "root", "password": password},
+    )
+    return answer.status_code
+
+
+async def _add_admin(site: Site) -> None:
     adding = site.program("user", "add", "root", "--role", "admin", "--password-stdin")
     process = await asyncio.create_subprocess_exec(
         *adding._argv,
@@ -257,6 +327,10 @@ async def _signed_in(site: Site, port: int) -> dict[str, str]:
     )
     await process.communicate(f"{PASSWORD}\n".encode())
     assert process.returncode == 0
+
+
+async def _signed_in(site: Site, port: int) -> dict[str, str]:
+    await _add_admin(site)
     async with httpx.AsyncClient(trust_env=False) as client:
         answer = await client.post(
             f"http://127.0.0.1:{port}/auth/token",
