@@ -147,6 +147,8 @@ def test_tariffs_are_set_and_shown() -> None:
         ("{", 1),
         ("[]", 1),
         (json.dumps(TARIFF | {"currency": "USD"}), 1),
+        (json.dumps(TARIFF | {"id": "a/b"}), 1),
+        (json.dumps(TARIFF | {"id": "a b", "currency": "USD"}), 2),
         (json.dumps(TARIFF | {"currency": 5, "elements": 5}), 2),
     ],
 )

@@ -1,6 +1,7 @@
 """Tariffs, version by version."""
 
 import asyncio
+import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -40,6 +41,15 @@ LONGEST_PREVIEW = timedelta(days=31)
 MAX_PREVIEW_PERIODS = 1_000
 MAX_PREVIEW_ELEMENTS = 200
 """A what-if is for people; anyone may ask for one, so that none may take minutes to rate."""
+
+
+_STORABLE_ID = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]{1,36}", re.ASCII)
+"""OCPI's CiString(36) of what stands unescaped in a segment of a URL (RFC 3986, pchar)."""
+
+_ID_RULE = (
+    "must be 1 to 36 letters, digits or any of ._~!$&'()*+,;=:@- to be stored: "
+    "it stands in addresses"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,10 +206,14 @@ class Tariffs:
         either is named in a warning. Raises TariffInvalid.
         """
         warnings = ensure_valid(tariff)
+        problems = []
+        # Clients take a dot, or two, for a step in the path.
+        if not _STORABLE_ID.fullmatch(tariff.id) or tariff.id in (".", ".."):
+            problems.append(("$.id", _ID_RULE))
         if tariff.currency != self._currency:
-            raise TariffInvalid(
-                (("$.currency", f"this service bills in {self._currency}"),)
-            )
+            problems.append(("$.currency", f"this service bills in {self._currency}"))
+        if problems:
+            raise TariffInvalid(tuple(problems))
         async with self._open_uow() as uow:
             newest = await uow.tariffs.latest(tariff.id)
             if newest is not None and newest == replace(tariff, version=newest.version):

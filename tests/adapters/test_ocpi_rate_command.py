@@ -49,3 +49,11 @@ def test_bad_input_is_exit_2_with_a_line_for_each_problem(tmp_path: Path) -> Non
         "$.elements[0].price_components[0].step_size",
         "cannot be read",
     ]
+
+
+def test_it_takes_an_id_that_could_not_be_stored(tmp_path: Path) -> None:
+    """Other systems' tariffs are rated as they are."""
+    tariff = write(tmp_path, "t.json", ex.PER_KWH | {"id": "a/b ä"})
+    cdr = write(tmp_path, "c.json", HOUR)
+    given = ["--tariff", str(tariff), "--cdr", str(cdr)]
+    assert CliRunner().invoke(app, ["rate", *given]).exit_code == 0

@@ -62,6 +62,30 @@ async def test_a_tariff_that_cannot_be_right(
     assert code(missing) == (404, "not_found")
 
 
+@pytest.mark.parametrize("tariff_id", ["a/b", "a b", "ä", "a%2Fb", "?", ".", ".."])
+async def test_an_id_that_no_address_can_hold(api: Api, tariff_id: str) -> None:
+    """It could be listed, and never be asked for."""
+    body = tariff_json(id=tariff_id)
+    answer = await api.request("admin", "POST", "/tariffs/", json=body)
+    assert code(answer) == (422, "tariff_invalid")
+    (wrong,) = problem(answer)["errors"]
+    assert wrong["path"] == "$.id"
+    assert wrong["message"].startswith("must be 1 to 36 letters, digits or any of")
+    listed = (await api.request("admin", "GET", "/tariffs/")).json()
+    assert [each["id"] for each in listed] == ["home"]
+
+
+@pytest.mark.parametrize("tariff_id", ["x" * 36, "Aa0._~!$&'()*+,;=:@-", "..."])
+async def test_an_id_stands_in_its_address_as_it_is(api: Api, tariff_id: str) -> None:
+    """No character has to be escaped."""
+    body = tariff_json(id=tariff_id)
+    assert (
+        await api.request("admin", "POST", "/tariffs/", json=body)
+    ).status_code == 201
+    found = await api.request("driver", "GET", f"/tariffs/{tariff_id}")
+    assert found.json()["id"] == tariff_id
+
+
 @pytest.mark.parametrize("body", [[], "text", None, 5])
 async def test_a_tariff_that_is_no_object(api: Api, body: Any) -> None:
     """Told, not crashed upon."""
