@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from billing_service.adapters.currencies import RULE, is_currency
 from billing_service.adapters.db.database import database_url
 
 PREFIX = "SOLARRALLY_"
@@ -31,8 +32,8 @@ class SettingsInvalid(Exception):
 
 
 def _currency(value: str) -> str:
-    if not re.fullmatch("[A-Z]{3}", value):
-        raise ValueError("must be an ISO 4217 code such as EUR")
+    if not is_currency(value):
+        raise ValueError(RULE)
     return value
 
 

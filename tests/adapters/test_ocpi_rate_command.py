@@ -3,7 +3,9 @@
 import json
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+import pytest
 from typer.testing import CliRunner
 
 from billing_service.cli import app
@@ -49,6 +51,26 @@ def test_bad_input_is_exit_2_with_a_line_for_each_problem(tmp_path: Path) -> Non
         "$.elements[0].price_components[0].step_size",
         "cannot be read",
     ]
+
+
+@pytest.mark.parametrize(
+    ("tariff", "cdr", "wrong"),
+    [({"currency": "ZZZ"}, {}, "t.json"), ({}, {"currency": "ZZZ"}, "c.json")],
+)
+def test_a_currency_that_there_is_not(
+    tmp_path: Path, tariff: dict[str, Any], cdr: dict[str, Any], wrong: str
+) -> None:
+    """In the tariff or in the CDR."""
+    files = {"t.json": ex.PER_KWH | tariff, "c.json": HOUR | cdr}
+    written = {name: str(write(tmp_path, name, data)) for name, data in files.items()}
+    given = ["--tariff", written["t.json"], "--cdr", written["c.json"]]
+    result = CliRunner().invoke(app, ["rate", *given])
+    assert (result.exit_code, result.stdout) == (2, "")
+    (line,) = result.stderr.splitlines()
+    assert line == (
+        f"error: {written[wrong]}: $.currency: must be an ISO 4217 code such as EUR, "
+        "not 'ZZZ'"
+    )
 
 
 def test_it_takes_an_id_that_could_not_be_stored(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ async def test_prices_are_exact(api: Api) -> None:
         ({"elements": []}, "$.elements"),
         ({"currency": "USD"}, "$.currency"),
         ({"currency": "euro"}, "$.currency"),
+        ({"currency": "ZZZ"}, "$.currency"),
         (
             {"elements": [{"price_components": [{"type": "LIGHT", "price": 1}]}]},
             "$.elements[0].price_components[0].type",

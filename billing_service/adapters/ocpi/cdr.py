@@ -77,7 +77,7 @@ def _session(reader: Reader, data: object) -> UsedSession | None:
     started_at = reader.instant(root, "start_date_time", "$", required=True)
     ended_at = reader.instant(root, "end_date_time", "$", required=True)
     time_zone = reader.text(root, "time_zone", "$") or "UTC"
-    currency = reader.text(root, "currency", "$", limit=3)
+    currency = reader.currency(root, "currency", "$")
     try:
         zone(time_zone)
     except TariffInvalid as error:

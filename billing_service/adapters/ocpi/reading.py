@@ -8,6 +8,8 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
 
+from billing_service.adapters.currencies import RULE, is_currency
+
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _DATE_TIME = re.compile(
@@ -83,6 +85,16 @@ class Reader:
             f"must be a text of 1 to {limit} characters, none a control character",
             required,
         )
+
+    def currency(
+        self, data: dict[str, Any], key: str, path: str, *, required: bool = False
+    ) -> str | None:
+        """Return the code of a currency."""
+
+        def read(value: object) -> str | None:
+            return value if isinstance(value, str) and is_currency(value) else None
+
+        return self._read(data, key, path, read, RULE, required)
 
     def number(
         self, data: dict[str, Any], key: str, path: str, *, required: bool = False

@@ -109,7 +109,7 @@ def _tariff(reader: _Reader, data: object) -> Tariff | None:
     if root is None:
         return None
     tariff_id = reader.text(root, "id", "$", required=True, limit=36)
-    currency = reader.text(root, "currency", "$", required=True, limit=3)
+    currency = reader.currency(root, "currency", "$", required=True)
     version = reader.integer(root, "version", "$")
     name = reader.text(root, "name", "$")
     elements = tuple(
