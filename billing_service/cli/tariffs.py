@@ -67,10 +67,18 @@ def tariff_show(
 
 
 def rate(
-    tariff: Annotated[Path, typer.Option(help="An OCPI 2.2.1 Tariff as JSON.")],
-    cdr: Annotated[Path, typer.Option(help="The session as an OCPI CDR in JSON.")],
+    tariff: Annotated[
+        Path | None, typer.Option(help="An OCPI 2.2.1 Tariff as JSON.")
+    ] = None,
+    cdr: Annotated[
+        Path | None, typer.Option(help="The session as an OCPI CDR in JSON.")
+    ] = None,
 ) -> None:
     """Rate a session by a tariff, both from files; no database is needed."""
+    # Typer would say what is missing in a box, and only the first.
+    if tariff is None or cdr is None:
+        given = {"--tariff": tariff, "--cdr": cdr}
+        fail(2, *(f"{name}: is missing" for name in given if given[name] is None))
     try:
         rated = rate_files(tariff, cdr)
     except RateRefused as refused:

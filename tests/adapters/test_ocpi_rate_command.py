@@ -54,6 +54,31 @@ def test_bad_input_is_exit_2_with_a_line_for_each_problem(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    ("given", "lines"),
+    [
+        ([], ["error: --tariff: is missing", "error: --cdr: is missing"]),
+        (["--tariff", "t.json"], ["error: --cdr: is missing"]),
+        (["--cdr", "c.json"], ["error: --tariff: is missing"]),
+        (
+            ["--tariff", ".", "--cdr", "none.json"],
+            [
+                "error: .: cannot be read: Is a directory",
+                "error: none.json: cannot be read: No such file or directory",
+            ],
+        ),
+    ],
+)
+def test_what_is_missing_is_a_plain_line_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], lines: list[str]
+) -> None:
+    """Without the box that Typer would draw around the first of them."""
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["rate", *given])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.splitlines() == lines
+
+
+@pytest.mark.parametrize(
     ("tariff", "cdr", "wrong"),
     [({"currency": "ZZZ"}, {}, "t.json"), ({}, {"currency": "ZZZ"}, "c.json")],
 )
