@@ -61,14 +61,18 @@ ROUTERS = tuple(
 )
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
-    "4XX": {
-        "description": "What is in the way, and a stable code",
-        "content": {
-            errors.MEDIA_TYPE: {
-                "schema": {"$ref": "#/components/schemas/Problem"},
+    "4XX": errors.described("What is in the way, and a stable code"),
+}
+_AWAY: dict[int | str, dict[str, Any]] = {
+    503: errors.described("The database cannot be reached now: `store_unavailable`")
+    | {
+        "headers": {
+            "Retry-After": {
+                "description": "When to try again, in seconds",
+                "schema": {"type": "integer"},
             }
-        },
-    }
+        }
+    },
 }
 
 
@@ -89,7 +93,9 @@ def create_api() -> FastAPI:
         responses=_PROBLEMS,
     )
     for router in ROUTERS:
-        app.include_router(router)
+        # Whether the service is alive asks no database; whether it is ready tells in its own way.
+        away = {} if router is health.router else _AWAY
+        app.include_router(router, responses=away)
     errors.install(app)
     _describe_problems(app)
     # The last one added is the first to see a request.

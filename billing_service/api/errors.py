@@ -79,6 +79,20 @@ class Problem(BaseModel):
     errors: list[FieldProblem] | None = None
 
 
+def described(description: str) -> dict[str, Any]:
+    """Return what a route's ``responses`` say of an answer that is a problem."""
+    return {
+        "description": description,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+
+
+SILENT: dict[int | str, dict[str, Any]] = {
+    504: described("The station did not answer in time: `station_silent`")
+}
+"""Of a route that sends a command and waits for the result."""
+
+
 def problem(
     status: HTTPStatus,
     code: str,

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from billing_service.api.application import create_api
 from billing_service.api.middleware import MAX_BODY_BYTES
 from billing_service.domain.errors import StoreUnavailable
 from tests.api.harness import PASSWORD, Api, code, problem
@@ -55,6 +56,29 @@ async def test_a_database_that_is_away_is_told(api: Api) -> None:
     assert code(answer) == (503, "store_unavailable")
     assert "SELECT" not in answer.text
     assert answer.headers["retry-after"] == "5"
+
+
+def test_a_database_that_is_away_is_described() -> None:
+    """Of every route but the two that tell it otherwise; of commands, that a station is silent."""
+    paths = create_api().openapi()["paths"]
+    answers = {
+        (method.upper(), path): route["responses"]
+        for path, of in paths.items()
+        for method, route in of.items()
+    }
+    assert "503" not in answers.pop(("GET", "/healthz"))
+    ready = answers.pop(("GET", "/readyz"))["503"]["content"]
+    assert ready.keys() == {"application/json"}
+    of_problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    for route, described in answers.items():
+        away = described["503"]
+        assert away["content"] == {"application/problem+json": of_problem}, route
+        assert away["headers"].keys() == {"Retry-After"}
+    assert {route for route, described in answers.items() if "504" in described} == {
+        ("POST", "/sessions/"),
+        ("PUT", "/sessions/{session_id}"),
+        ("POST", "/stations/{station_id}/update"),
+    }
 
 
 async def test_what_was_sent_is_not_repeated(api: Api) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from billing_service.api.deps import AdminActor, ServicesDep, StationId
+from billing_service.api.errors import SILENT
 from billing_service.api.routes.logs import OCTETS, body_of
 from billing_service.api.station_schemas import FirmwareOut, UpdateIn, UpdateOut
 
@@ -63,7 +64,11 @@ async def get_image(services: ServicesDep, sha256: Sha256, ticket: Ticket) -> Re
     return Response(content, media_type="application/octet-stream")
 
 
-@router.post("/stations/{station_id}/update", status_code=HTTPStatus.ACCEPTED)
+@router.post(
+    "/stations/{station_id}/update",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=SILENT,
+)
 async def update_station(
     actor: AdminActor,
     services: ServicesDep,

@@ -20,6 +20,7 @@ from billing_service.api.deps import (
     scope,
 )
 from billing_service.api.documents import PDF, Accept, Format, pdf, wants_pdf
+from billing_service.api.errors import SILENT
 from billing_service.api.schemas import (
     BillOut,
     SessionDetailOut,
@@ -76,7 +77,7 @@ async def list_sessions(
     "/",
     status_code=HTTPStatus.CREATED,
     response_model=SessionOut,
-    responses={202: {"model": StartingOut}},
+    responses={202: {"model": StartingOut}, **SILENT},
     openapi_extra=scope("sessions:write"),
 )
 async def start_session(
@@ -112,7 +113,7 @@ async def get_session(
     )
 
 
-@router.put("/{session_id}", openapi_extra=scope("sessions:write"))
+@router.put("/{session_id}", openapi_extra=scope("sessions:write"), responses=SILENT)
 async def change_session(
     actor: CurrentActor,
     services: ServicesDep,
