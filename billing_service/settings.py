@@ -103,9 +103,7 @@ class Settings(BaseSettings):
     mqtt_tls: bool = False
     mqtt_ca_file: Path | None = None
     mqtt_topic_prefix: Annotated[str, AfterValidator(_prefix)] = "ev"
-    mqtt_client_id: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")] = (
-        "solarrally-billing"
-    )
+    mqtt_client_id: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")] | None = None
     ingest: bool = True
     default_station: Annotated[str, Field(pattern="^[a-z0-9_-]{1,32}$")] = "station"
     accept_stations: Literal["ask", "all"] = "ask"

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import re
 import signal
 import socket
 import sys
@@ -226,6 +227,19 @@ async def _completed(client: httpx.AsyncClient, headers: dict[str, str]) -> Any:
             if answer.json()["total"]:
                 return answer.json()["items"][0]
             await asyncio.sleep(0.05)
+
+
+async def test_its_name_at_the_broker_stays_over_restarts(tmp_path: Path) -> None:
+    """It is random, and the broker keeps messages for it: a new one each time would lose them."""
+    async with mosquitto(tmp_path) as broker:
+        for _ in range(2):
+            async with _serving(tmp_path, broker.port, **_login(broker)) as (client, _):
+                await _until_ready(client)
+        log = await asyncio.to_thread((tmp_path / "broker.log").read_text)
+    names = re.findall(r" as (solarrally-\S+) \(p5, c0", log)
+    assert len(names) == 2
+    assert len(set(names)) == 1
+    assert re.fullmatch("solarrally-[0-9a-f]{32}", names[0])
 
 
 async def test_without_a_broker_it_serves_and_says_so(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from billing_service.app.wiring import (
     live_bus,
     maintenance,
     meter_loop,
+    mqtt_client_id,
     mqtt_ingest,
     open_database,
     wire,
@@ -51,8 +52,9 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Services]:
             ("maintenance", lambda: maintain(maintenance(settings, database, clock))),
         ]
         checks: dict[str, Check] = {"database": lambda: check_database(database)}
+        client_id = await mqtt_client_id(settings, database)
         ingest = mqtt_ingest(
-            settings, database, clock, identifier=settings.mqtt_client_id, stored=bus
+            settings, database, clock, identifier=client_id, stored=bus
         )
         if settings.ingest:
             meter = meter_loop(settings, database, clock, bus, news, stack)
@@ -65,12 +67,7 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Services]:
             if settings.is_postgresql:
                 leases = PostgresLeases(database.engine, RETIRING)
                 stack.push_async_callback(leases.close)
-            parts.append(
-                (
-                    "retiring",
-                    lambda: retire_ingest(ingest, settings.mqtt_client_id, leases),
-                )
-            )
+            parts.append(("retiring", lambda: retire_ingest(ingest, client_id, leases)))
         if isinstance(bus, PostgresLiveBus):
             parts.append(("live", bus.run))
         services = wire(

@@ -75,6 +75,19 @@ async def open_database(settings: Settings, clock: Clock) -> AsyncIterator[Datab
         await database.dispose()
 
 
+async def mqtt_client_id(settings: Settings, database: Database) -> str:
+    """Return our name at the broker: what was set, or the one that the installation made itself.
+
+    Raises StoreUnavailable.
+    """
+    if settings.mqtt_client_id is not None:
+        return settings.mqtt_client_id
+    async with database.write() as uow:
+        made = await uow.installation.mqtt_client_id()
+        await uow.commit()
+    return made
+
+
 def wire(
     settings: Settings,
     clock: Clock,

@@ -11,7 +11,13 @@ from billing_service.adapters.db.leases import KEEPING, PostgresLeases
 from billing_service.adapters.db.live import PostgresLiveBus
 from billing_service.adapters.mqtt import Keeper, MqttIngest
 from billing_service.app.background import kept_up, stop
-from billing_service.app.wiring import meter_loop, mqtt_ingest, open_database, utc_now
+from billing_service.app.wiring import (
+    meter_loop,
+    mqtt_client_id,
+    mqtt_ingest,
+    open_database,
+    utc_now,
+)
 from billing_service.services.ports import Clock
 from billing_service.settings import Settings
 
@@ -45,11 +51,12 @@ async def work(settings: Settings, name: str, clock: Clock = utc_now) -> None:
         news = asyncio.Event()
         news.set()
         bus = PostgresLiveBus(database.engine, news.set)
-        ingest = worker_ingest(settings, database, clock, name, bus)
+        group = await mqtt_client_id(settings, database)
+        ingest = _worker_ingest(settings, database, clock, group, name, bus)
         meter = meter_loop(settings, database, clock, bus, news, stack)
         leases = PostgresLeases(database.engine, KEEPING)
         stack.push_async_callback(leases.close)
-        keeper = _keeper(settings, database, clock, ingest, bus, leases)
+        keeper = _keeper(settings, database, clock, group, ingest, bus, leases)
         for part, run in (
             ("ingest", ingest.run),
             ("keeper", keeper.run),
@@ -72,13 +79,14 @@ async def retire(settings: Settings, name: str, clock: Clock = utc_now) -> int:
     async with open_database(settings, clock) as database:
         await migrate(database.engine, timescaledb=settings.timescaledb)
         bus = PostgresLiveBus(database.engine)
-        ingest = worker_ingest(settings, database, clock, name, bus)
+        group = await mqtt_client_id(settings, database)
+        ingest = _worker_ingest(settings, database, clock, group, name, bus)
         leases = PostgresLeases(database.engine, KEEPING)
         try:
             await ingest.retire()
             # The last to go takes the spare sessions along.
-            if await leases.hold(settings.mqtt_client_id):
-                keeper = _keeper(settings, database, clock, ingest, bus, leases)
+            if await leases.hold(group):
+                keeper = _keeper(settings, database, clock, group, ingest, bus, leases)
                 await keeper.retire()
         except aiomqtt.MqttError as error:
             raise BrokerUnavailable(f"the broker cannot be reached: {error}") from error
@@ -87,10 +95,11 @@ async def retire(settings: Settings, name: str, clock: Clock = utc_now) -> int:
         return ingest.frames
 
 
-def worker_ingest(
+def _worker_ingest(
     settings: Settings,
     database: Database,
     clock: Clock,
+    group: str,
     name: str,
     bus: PostgresLiveBus,
 ) -> MqttIngest:
@@ -99,8 +108,8 @@ def worker_ingest(
         settings,
         database,
         clock,
-        identifier=f"{settings.mqtt_client_id}-{name}",
-        group=settings.mqtt_client_id,
+        identifier=f"{group}-{name}",
+        group=group,
         stored=bus,
     )
 
@@ -109,12 +118,12 @@ def _keeper(
     settings: Settings,
     database: Database,
     clock: Clock,
+    group: str,
     ingest: MqttIngest,
     bus: PostgresLiveBus,
     leases: PostgresLeases,
 ) -> Keeper:
     """Return what watches over the workers' shared subscription."""
-    group = settings.mqtt_client_id
     spares = [
         mqtt_ingest(
             settings,

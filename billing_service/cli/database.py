@@ -71,19 +71,37 @@ def backup(
 
 def restore(
     file: Annotated[Path, typer.Argument(help="A file of solarrally backup.")],
+    takes_over: Annotated[
+        bool,
+        typer.Option(
+            "--takes-over",
+            help="The installation that was backed up runs no more: take its name at the broker,"
+            " and with it what the broker keeps for it.",
+        ),
+    ] = False,
 ) -> None:
     """Fill an empty database from a backup, of this kind of database or another.
 
-    This is also the way from SQLite to PostgreSQL: back up, set SOLARRALLY_DATABASE_URL, restore.
+    This is also the way from SQLite to PostgreSQL: stop the service, back up, set
+    SOLARRALLY_DATABASE_URL, restore with --takes-over. Without it, both may run beside each other.
     """
     configured = settings()
 
     async def work() -> None:
         async with service.open_database(configured, service.utc_now) as database:
             rows = await whole.restore(
-                database.engine, file, timescaledb=configured.timescaledb
+                database.engine,
+                file,
+                takes_over=takes_over,
+                timescaledb=configured.timescaledb,
             )
         typer.echo(f"Restored {_count(rows)} from {file}.")
+        if not takes_over and configured.mqtt_client_id is None:
+            typer.echo(
+                "It gets a name of its own at the broker; what waits there for the one that was"
+                " backed up stays that one's (--takes-over).",
+                err=True,
+            )
 
     run(work())
 

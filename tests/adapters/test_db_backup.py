@@ -119,6 +119,7 @@ async def fill(database: Database) -> None:
         )
         await uow.audit.add(at=NOW, actor="a", action="b", subject="c", after={"x": 1})
         await uow.sign_ins.add(account="a", address="b", at=NOW)
+        await uow.installation.mqtt_client_id()
         await uow.commit()
     async with database.engine.begin() as connection:
         await connection.execute(
@@ -174,7 +175,10 @@ async def test_a_backup_is_restored_whole_into_any_database(
         database = Database(url, utc_now)
         try:
             restored = await restore(
-                database.engine, file, timescaledb=target == "timescaledb"
+                database.engine,
+                file,
+                takes_over=True,
+                timescaledb=target == "timescaledb",
             )
             assert restored == {name: len(rows) for name, rows in before.items()}
             assert await contents(database) == before
@@ -185,6 +189,24 @@ async def test_a_backup_is_restored_whole_into_any_database(
             await _goes_on(database)
         finally:
             await database.dispose()
+
+
+@pytest.mark.parametrize("takes_over", [False, True])
+async def test_two_installations_share_no_name_at_the_broker(
+    tmp_path: Path, kind: str, takes_over: bool
+) -> None:
+    """Unless one takes over from the other; also into a database that has been started on."""
+    file, before = await made(tmp_path, kind)
+    ((_, backed_up),) = before["installation"]
+    async with databases.open_database(kind, tmp_path) as database:
+        async with database.write() as uow:
+            own = await uow.installation.mqtt_client_id()
+            await uow.commit()
+        await restore(database.engine, file, takes_over=takes_over, timescaledb=False)
+        async with database.write() as uow:
+            kept = await uow.installation.mqtt_client_id()
+    assert own != backed_up
+    assert kept == (backed_up if takes_over else own)
 
 
 async def _goes_on(database: Database) -> None:
@@ -297,7 +319,10 @@ async def test_two_restores_at_once(tmp_path: Path) -> None:
     async with database_url("postgresql", tmp_path) as url:
         both = [Database(url, utc_now) for _ in range(2)]
         results = await asyncio.gather(
-            *(restore(each.engine, file, timescaledb=False) for each in both),
+            *(
+                restore(each.engine, file, takes_over=True, timescaledb=False)
+                for each in both
+            ),
             return_exceptions=True,
         )
         refused = [each for each in results if isinstance(each, BackupRefused)]
@@ -448,7 +473,7 @@ async def test_a_file_that_cannot_be_right_changes_nothing(
         assert "\n" not in str(refused.value)
         assert not any((await contents(database)).values())
         file.write_bytes(good)
-        await restore(database.engine, file, timescaledb=False)
+        await restore(database.engine, file, takes_over=True, timescaledb=False)
         assert await contents(database) == before
 
 

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, cast
 import psycopg
 from psycopg.types.json import Jsonb
 from sqlalchemy import Row as SqlRow
-from sqlalchemy import Table, func, insert, select, text
+from sqlalchemy import Table, delete, func, insert, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.types import JSON
@@ -30,7 +30,7 @@ from billing_service.adapters.db.backup_file import (
 )
 from billing_service.adapters.db.database import WRITES, is_away, unavailable
 from billing_service.adapters.db.migrate import current, head, migrate
-from billing_service.adapters.db.tables import metadata
+from billing_service.adapters.db.tables import installation, metadata
 from billing_service.adapters.db.types import Instant
 from billing_service.domain.frame import from_ms
 
@@ -108,9 +108,16 @@ async def _rows(
 
 
 async def restore(
-    engine: AsyncEngine, file: Path, *, timescaledb: bool = True
+    engine: AsyncEngine,
+    file: Path,
+    *,
+    takes_over: bool = False,
+    timescaledb: bool = True,
 ) -> dict[str, int]:
     """Fill an empty database from a file; return the rows of each table.
+
+    It becomes an installation of its own, for two of one name would take each other's messages
+    from the broker; unless it ``takes_over`` from the one that was backed up.
 
     The file is read to its end and checked before the database is touched; the schema is made if
     there is none. All rows come in one transaction. Raises BackupRefused, also when the database
@@ -122,7 +129,19 @@ async def restore(
     with _told(doing="restoring"):
         async with engine.begin() as connection:
             await _refuse_data(connection)
-            return await _fill(connection, read(file, head()))
+            parts = read(file, head())
+            if not takes_over:
+                return await _fill(connection, _anew(parts))
+            await connection.execute(delete(installation))
+            return await _fill(connection, parts)
+
+
+def _anew(
+    parts: Iterable[tuple[Table, list[Row]]],
+) -> Iterator[tuple[Table, list[Row]]]:
+    """Leave out what makes an installation the one that it is."""
+    for table, rows in parts:
+        yield table, [] if table is installation else rows
 
 
 async def _refuse_data(connection: AsyncConnection) -> None:
@@ -133,6 +152,9 @@ async def _refuse_data(connection: AsyncConnection) -> None:
             text(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
         )
     for table in metadata.sorted_tables:
+        if table is installation:
+            # A service that was started on the empty database has named itself.
+            continue
         if await connection.scalar(select(1).select_from(table).limit(1)):
             raise BackupRefused(
                 f"the database has data already (table {table.name}); restore into an empty one"

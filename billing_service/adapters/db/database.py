@@ -36,6 +36,9 @@ from billing_service.adapters.db.repositories.grants import (
     ServiceTokenRepository,
 )
 from billing_service.adapters.db.repositories.history import HistoryRepository
+from billing_service.adapters.db.repositories.installation import (
+    InstallationRepository,
+)
 from billing_service.adapters.db.repositories.marks import MarkRepository
 from billing_service.adapters.db.repositories.messages import (
     RejectedRepository,
@@ -170,6 +173,7 @@ class SqlUnitOfWork(SqlReadUnitOfWork):
         """Add what only writes."""
         super().__init__(connection, clock)
         self.history = HistoryRepository(connection)
+        self.installation = InstallationRepository(connection)
 
     async def commit(self) -> None:
         """Make everything durable."""

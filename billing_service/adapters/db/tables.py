@@ -202,6 +202,15 @@ users = Table(
     CheckConstraint("role IN ('admin', 'user')", name="role"),
 )
 
+installation = Table(
+    "installation",
+    metadata,
+    # One row, once a process has needed it: what tells this installation from all others.
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("mqtt_client_id", Text, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
 sign_in_attempts = Table(
     "sign_in_attempts",
     metadata,
