@@ -12,11 +12,7 @@ import typer
 
 from billing_service import app as service
 from billing_service.adapters.db import migrate
-from billing_service.adapters.mqtt.access import (
-    ACL_FILE,
-    PASSWORD_FILE,
-    write_access,
-)
+from billing_service.adapters.mqtt.access import LISTENER_FILE, write_access
 from billing_service.adapters.wire import is_station_id
 from billing_service.api.station_schemas import LogReportOut
 from billing_service.cli.console import fail, run, settings
@@ -152,11 +148,12 @@ def mqtt_access(
         bool, typer.Option("--json", help="Credentials as JSON.")
     ] = False,
 ) -> None:
-    """Write Mosquitto's password and ACL files: a station may speak for itself alone.
+    """Write Mosquitto's files: a station may speak for itself alone.
 
     Every accepted station has a user of its own, and so have the service and Home Assistant.
-    Passwords that are new are printed, once. The files go into FOLDER as "passwords" and "acl";
-    Mosquitto reads them again on SIGHUP.
+    Passwords that are new are printed, once. Give Mosquitto FOLDER/listeners.conf: two listeners,
+    for stations and for services, that use the passwords and the ACL beside it. It is written
+    once, for you to change. Mosquitto reads passwords and ACL again on SIGHUP.
     """
 
     async def work() -> None:
@@ -172,7 +169,7 @@ def mqtt_access(
         for each in made:
             typer.echo(f"{each.username}  {each.password}")
         typer.echo(
-            f"Wrote {folder / PASSWORD_FILE} and {folder / ACL_FILE}:"
+            f"Wrote passwords and ACL for {folder / LISTENER_FILE}:"
             f" {len(ids)} stations, {len(made)} new passwords.",
             err=True,
         )

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import aiomqtt
 import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from typer.testing import CliRunner
 
 from billing_service.adapters.mqtt.access import (
@@ -30,17 +32,37 @@ LEAVES = ("telemetry", "backlog", "state", "info", "status", "event", "result")
 
 @asynccontextmanager
 async def broker_with(folder: Path) -> AsyncIterator[int]:
-    """Run a Mosquitto with the generated files; yield its port."""
+    """Run a Mosquitto with the generated files and one listener; yield its port."""
     port = free_port()
-    config = folder / "mosquitto.conf"
     lines = [
         f"listener {port} {HOST}",
         "allow_anonymous false",
         f"password_file {folder / 'passwords'}",
         f"acl_file {folder / 'acl'}",
     ]
+    async with _mosquitto(folder, lines, port):
+        yield port
+
+
+@asynccontextmanager
+async def two_listeners(folder: Path) -> AsyncIterator[tuple[int, int]]:
+    """Run a Mosquitto with the generated listeners; yield the stations' port and the services'."""
+    stations, services = free_port(), free_port()
+    made = (folder / "listeners.conf").read_text()
+    moved = made.replace("listener 1883", f"listener {stations} {HOST}")
+    moved = moved.replace(f"listener 1884 {HOST}", f"listener {services} {HOST}")
+    data = [f"persistence_location {folder}/", "persistence true"]
+    async with _mosquitto(folder, [*data, moved], services):
+        yield stations, services
+
+
+@asynccontextmanager
+async def _mosquitto(
+    folder: Path, lines: Sequence[str], port: int
+) -> AsyncIterator[None]:
+    config = folder / "mosquitto.conf"
     if os.getuid() == 0:
-        lines.append(f"user {pwd.getpwuid(0).pw_name}")
+        lines = [f"user {pwd.getpwuid(0).pw_name}", *lines]
     await asyncio.to_thread(config.write_text, "\n".join(lines) + "\n")
     program = Program(
         "Mosquitto", [find("mosquitto"), "-c", str(config)], log=folder / "log"
@@ -48,7 +70,7 @@ async def broker_with(folder: Path) -> AsyncIterator[int]:
     await program.start()
     try:
         await program.until_listening(port, within_s=10)
-        yield port
+        yield
     finally:
         await program.stop()
 
@@ -61,6 +83,22 @@ def client(port: int, credential: Credential) -> aiomqtt.Client:
         username=credential.username,
         password=credential.password,
         protocol=aiomqtt.ProtocolVersion.V5,
+    )
+
+
+def kept(port: int, credential: Credential, identifier: str) -> aiomqtt.Client:
+    """Return a client whose session the broker keeps, as it keeps a service's."""
+    connect = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho
+    connect.SessionExpiryInterval = 600
+    return aiomqtt.Client(
+        HOST,
+        port,
+        username=credential.username,
+        password=credential.password,
+        identifier=identifier,
+        protocol=aiomqtt.ProtocolVersion.V5,
+        clean_start=False,
+        properties=connect,
     )
 
 
@@ -146,6 +184,76 @@ async def test_nobody_gets_in_with_a_wrong_password(tmp_path: Path) -> None:
                 pass
 
 
+@pytest.mark.asyncio
+async def test_nobody_takes_another_s_session(tmp_path: Path) -> None:
+    """A station that knows the client ids of the service and of its neighbour gets neither.
+
+    What waits for them is still there, also when the broker has restarted, and the neighbour's
+    connection, which is of the firmware's kind, stays.
+    """
+    made = by_name(write_access(tmp_path, "ev", ["garage", "carport"]))
+    service, neighbour = "solarrally-billing", "solarrally-carport-aabbccddeeff"
+    async with two_listeners(tmp_path) as (stations, services):
+        async with kept(services, made[BILLING], service) as billing:
+            await billing.subscribe("ev/+/telemetry", qos=1)
+        async with kept(stations, made["carport"], neighbour) as carport:
+            await carport.subscribe("ev/carport/command", qos=1)
+        async with client(services, made[HOME_ASSISTANT]) as home_assistant:
+            await home_assistant.publish("ev/carport/command", "stop", qos=1)
+            await home_assistant.publish("ev/carport/command", "end", qos=1)
+
+        async def steal() -> None:
+            for identifier in (service, neighbour, "carport"):
+                async with kept(stations, made["garage"], identifier):
+                    pass
+                with pytest.raises(aiomqtt.MqttError, match="Not authorized"):
+                    async with kept(services, made["garage"], identifier):
+                        pass
+
+        async with aiomqtt.Client(
+            HOST,
+            stations,
+            username="carport",
+            password=made["carport"].password,
+            identifier="solarrally-carport-001122334455",
+            clean_session=False,
+            protocol=aiomqtt.ProtocolVersion.V311,
+        ) as carport:
+            for number in range(3):
+                await carport.publish("ev/carport/telemetry", str(number), qos=1)
+            await steal()
+            await carport.publish("ev/carport/telemetry", "last", qos=1)
+            async with asyncio.timeout(10):
+                commands = [await anext(carport.messages) for _ in range(2)]
+        assert [each.payload for each in commands] == [b"stop", b"end"]
+    async with (
+        two_listeners(tmp_path) as (_, services),
+        kept(services, made[BILLING], service) as billing,
+        asyncio.timeout(10),
+    ):
+        waiting = [await anext(billing.messages) for _ in range(4)]
+    assert [each.payload for each in waiting] == [b"0", b"1", b"2", b"last"]
+
+
+@pytest.mark.asyncio
+async def test_a_service_is_refused_where_stations_connect(tmp_path: Path) -> None:
+    """There all its connections would have one client id, and end each other."""
+    made = by_name(write_access(tmp_path, "ev", ["garage"]))
+    async with two_listeners(tmp_path) as (stations, _):
+        with pytest.raises(aiomqtt.MqttError, match="Not authorized"):
+            async with client(stations, made[BILLING]):
+                pass
+
+
+def test_listeners_stay_as_they_were_changed(tmp_path: Path) -> None:
+    """Ports and certificates are set by hand; passwords of new stations come beside."""
+    write_access(tmp_path, "ev", ["garage"])
+    (tmp_path / "listeners.conf").write_text("listener 8883\n")
+    write_access(tmp_path, "ev", ["garage", "carport"])
+    assert (tmp_path / "listeners.conf").read_text() == "listener 8883\n"
+    assert "carport:" in (tmp_path / "passwords.stations").read_text()
+
+
 def test_passwords_stay_until_renewed_and_go_with_their_station(tmp_path: Path) -> None:
     """A second run makes only what is missing; a removed station loses its entry."""
     assert len(write_access(tmp_path, "ev", ["garage", "carport"])) == 4
@@ -160,7 +268,15 @@ def test_passwords_stay_until_renewed_and_go_with_their_station(tmp_path: Path) 
 def test_the_files_keep_their_secrets(tmp_path: Path) -> None:
     """Readable by their owner alone, and without a password in them."""
     made = write_access(tmp_path, "ev", ["garage"])
-    for name in ("acl", "passwords"):
+    written = {each.name for each in tmp_path.iterdir()}
+    assert written == {
+        "acl",
+        "listeners.conf",
+        "passwords",
+        "passwords.services",
+        "passwords.stations",
+    }
+    for name in written:
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
     text = (tmp_path / "passwords").read_text()
     assert not any(credential.password in text for credential in made)

@@ -9,14 +9,26 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import aiomqtt
 import pytest
 import pytest_asyncio
 from bench.bench import Bench
 from bench.twin import Twin
 
+from scripts.rig.ports import free_port
+
 from .broker import ROOT, Broker, charge
 
 pytestmark = pytest.mark.asyncio
+
+
+class NamingBroker(Broker):
+    """A broker with a listener as `solarrally mqtt-access` makes it for stations."""
+
+    def listeners(self) -> str:
+        """The client id is the user's name there."""
+        self.naming_port = free_port()
+        return f"listener {self.naming_port} 127.0.0.1\nuse_username_as_clientid true\n"
 
 
 @pytest.fixture
@@ -201,6 +213,33 @@ COMMANDS: list[tuple[dict[str, Any], str | None]] = [
         "out_of_range",
     ),
 ]
+
+
+async def test_works_where_the_broker_calls_it_by_its_user(
+    twin_program: Path, tmp_path: Path, bench: Bench
+) -> None:
+    """With ``use_username_as_clientid`` it is heard and obeys, and another user cannot end that."""
+    home = tmp_path / "home"
+    async with NamingBroker(tmp_path) as broker:
+        environment = {
+            **bench.environment,
+            "SOLARRALLY_BROKER_PORT": str(broker.naming_port),
+            "SOLARRALLY_BROKER_USERNAME": "twin",
+        }
+        async with Twin(twin_program, home, environment):
+            await broker.until(lambda ear: "online" in ear.of("status"))
+            serial = broker.ear.of("info")[0]["serial"]
+            for identifier in ("twin", f"solarrally-twin-{serial}"):
+                async with aiomqtt.Client(
+                    "127.0.0.1",
+                    broker.naming_port,
+                    username="garage",
+                    identifier=identifier,
+                ):
+                    pass
+            result = await broker.command(id="here", command="set_mode", value="grid")
+            assert result["ok"]
+            assert broker.ear.of("status") == ["online"]
 
 
 async def test_each_command_has_one_result(broker: Broker, station: Twin) -> None:

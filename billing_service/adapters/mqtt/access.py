@@ -21,6 +21,9 @@ SERVICES = (BILLING, HOME_ASSISTANT)
 
 ACL_FILE = "acl"
 PASSWORD_FILE = "passwords"  # noqa: S105 - a file's name
+SERVICE_PASSWORD_FILE = f"{PASSWORD_FILE}.services"
+STATION_PASSWORD_FILE = f"{PASSWORD_FILE}.stations"
+LISTENER_FILE = "listeners.conf"
 
 _ITERATIONS = 20_000
 _SALT_BYTES = 12
@@ -69,14 +72,42 @@ def acl(prefix: str, stations: Iterable[str] = ()) -> str:
     return "\n".join(lines) + "\n"
 
 
+def listeners(folder: Path) -> str:
+    """Return Mosquitto's listeners that work with the files in a folder.
+
+    The broker gives a session, with all that waits in it, to whoever connects under its client
+    id, whatever their user is. So stations get a listener where the client id is the user's name,
+    and may use no other. The service needs several sessions and has a listener of its own.
+    """
+    return f"""\
+# Made by solarrally mqtt-access, once: change addresses and ports, and add certfile and keyfile.
+# For a mosquitto.conf that has no listener and no password_file of its own.
+per_listener_settings true
+
+# Stations. The broker calls each by its user, whatever it calls itself.
+listener 1883
+allow_anonymous false
+use_username_as_clientid true
+password_file {folder / STATION_PASSWORD_FILE}
+acl_file {folder / ACL_FILE}
+
+# The service and Home Assistant, on this machine; no station has a password here.
+listener 1884 127.0.0.1
+allow_anonymous false
+password_file {folder / SERVICE_PASSWORD_FILE}
+acl_file {folder / ACL_FILE}
+"""
+
+
 def write_access(
     folder: Path, prefix: str, stations: Iterable[str], *, renew: Iterable[str] = ()
 ) -> list[Credential]:
-    """Write both files and return the credentials that are new.
+    """Write the files and return the credentials that are new.
 
     Users who have a password keep it unless they are in ``renew``; users who are neither a
     station's nor ours lose theirs. The files replace the old ones in one step each and can be
-    read by their owner alone. Raises AccessFilesUnusable.
+    read by their owner alone; listeners that are there stay as they are. Raises
+    AccessFilesUnusable.
     """
     stations = sorted(set(stations))
     wanted = [*SERVICES, *stations]
@@ -92,9 +123,15 @@ def write_access(
                 credential = Credential(username, secrets.token_urlsafe(24))
                 entries[username] = _entry(credential)
                 made.append(credential)
-        passwords = "".join(f"{entries[username]}\n" for username in wanted)
-        _replace(folder / PASSWORD_FILE, passwords)
+        for name, users in (
+            (PASSWORD_FILE, wanted),
+            (SERVICE_PASSWORD_FILE, SERVICES),
+            (STATION_PASSWORD_FILE, stations),
+        ):
+            _replace(folder / name, "".join(f"{entries[user]}\n" for user in users))
         _replace(folder / ACL_FILE, acl(prefix, stations))
+        if not (folder / LISTENER_FILE).exists():
+            _replace(folder / LISTENER_FILE, listeners(folder.resolve()))
     except OSError as error:
         raise AccessFilesUnusable(
             f"{error.filename or folder}: {error.strerror}"
