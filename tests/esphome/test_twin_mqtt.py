@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import secrets
 import signal
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -225,6 +226,7 @@ async def test_works_where_the_broker_calls_it_by_its_user(
             **bench.environment,
             "SOLARRALLY_BROKER_PORT": str(broker.naming_port),
             "SOLARRALLY_BROKER_USERNAME": "twin",
+            "SOLARRALLY_BROKER_PASSWORD": secrets.token_hex(8),
         }
         async with Twin(twin_program, home, environment):
             await broker.until(lambda ear: "online" in ear.of("status"))
