@@ -287,8 +287,12 @@ def test_backing_up_and_restoring(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOLARRALLY_DATABASE_URL", "sqlite:///other.db")
     Path("garbage").write_text("x")
     assert refused(2, "restore", "garbage") == ["garbage is not a backup of SolarRally"]
-    assert solarrally("restore", "b.gz").stdout.startswith("Restored ")
+    restored = solarrally("restore", "b.gz")
+    assert restored.stdout.startswith("Restored ")
+    assert "a name of its own at the broker" in restored.stderr
     assert solarrally("user", "list").stdout == "dana  user\n"
+    monkeypatch.setenv("SOLARRALLY_DATABASE_URL", "sqlite:///moved.db")
+    assert solarrally("restore", "b.gz", "--takes-over").stderr == ""
 
 
 def test_a_port_that_cannot_be() -> None:
