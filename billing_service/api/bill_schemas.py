@@ -179,6 +179,13 @@ class CheckOut(Out):
     sentence: str
 
 
+class BillFileOut(Out):
+    """A PDF of the bill that was given out, and when for the first time."""
+
+    sha256: str
+    given_out_at: datetime
+
+
 class VerdictOut(Out):
     """What is proven of a bill, and what is not. It names nobody."""
 
@@ -191,6 +198,10 @@ class VerdictOut(Out):
     energy_wh: Number
     credited_by: str | None
     failed: bool
+    files: list[BillFileOut] = Field(
+        description="the PDFs that were given out; a file with one of these SHA-256 is genuine,"
+        " whatever version printed it"
+    )
     checks: list[CheckOut]
 
     @classmethod

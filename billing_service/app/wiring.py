@@ -38,6 +38,7 @@ from billing_service.services.bills import Bills
 from billing_service.services.charging_tokens import ChargingTokens
 from billing_service.services.corrections import Corrections
 from billing_service.services.customers import Customers
+from billing_service.services.documents import BillDocuments
 from billing_service.services.exports import Exports
 from billing_service.services.ingest import Ingest
 from billing_service.services.issuing import Issuer, NewMetering
@@ -108,6 +109,7 @@ def wire(
     settings.make_data_dir()
     signer = JwtSigner(KeyRing(settings.signing_keys_file, clock))
     issuer = issuer_of(settings, database, clock)
+    documents = BillDocuments(write, read, render)
     return Services(
         auth=Auth(write, read, clock, passwords, signer),
         users=Users(write, read, clock, passwords),
@@ -130,8 +132,8 @@ def wire(
             time_zone=settings.time_zone,
         ),
         sessions=Sessions(write, read, clock, commands),
-        billing=Billing(write, read, issuer, render),
-        bills=Bills(write, read, clock, issuer, render),
+        billing=Billing(write, read, issuer, documents),
+        bills=Bills(write, read, clock, issuer, documents),
         months=Months(write, read, issuer),
         verifying=Verifying(read, render),
         exports=Exports(read),

@@ -74,7 +74,7 @@ def verify(
 ) -> None:
     """Say what is proven of a bill by its PDF, and what is not.
 
-    Exits 1 when anything is not as it was, 2 when the file is no bill.
+    A file that an earlier version of the service gave out is known by its SHA-256. Exits 1 when anything is not as it was, 2 when the file is no bill.
     """
     configured = settings()
     try:

@@ -74,9 +74,10 @@ class Proof:
         return self.link == link_of(self.previous, self.bill_number, self.sha256)
 
 
-def sha256_of(document: str) -> str:
-    """Return the SHA-256 of a text in UTF-8, in hex."""
-    return hashlib.sha256(document.encode()).hexdigest()
+def sha256_of(document: str | bytes) -> str:
+    """Return the SHA-256 of a file, or of a text in UTF-8, in hex."""
+    data = document.encode() if isinstance(document, str) else document
+    return hashlib.sha256(data).hexdigest()
 
 
 def link_of(previous: str, bill_number: str, sha256: str) -> str:

@@ -1,23 +1,19 @@
 """From a completed session to an issued bill."""
 
-import asyncio
 from dataclasses import dataclass, replace
 
-from billing_service.domain.bill import Bill, BillKind, BillRecord
+from billing_service.domain.bill import Bill, BillRecord
 from billing_service.domain.cdr import Cdr
 from billing_service.domain.errors import Conflict, SessionBilled
-from billing_service.domain.proof import ChartPoint
 from billing_service.domain.session import Session
 from billing_service.services.audit import Actor
-from billing_service.services.evidence import chart_of
+from billing_service.services.documents import BillDocuments
 from billing_service.services.issuing import (
-    EVERYTHING,
     Issuer,
     lacks_tariff,
     rate_session,
 )
 from billing_service.services.ports import (
-    BillRenderer,
     OpenReadUnitOfWork,
     OpenUnitOfWork,
     ReadUnitOfWork,
@@ -36,20 +32,20 @@ class SessionBill:
 
 
 class Billing:
-    """Drafts, issues and renders bills of one session."""
+    """Drafts, issues and gives out bills of one session."""
 
     def __init__(
         self,
         open_uow: OpenUnitOfWork,
         open_read: OpenReadUnitOfWork,
         issuer: Issuer,
-        render: BillRenderer,
+        documents: BillDocuments,
     ) -> None:
         """Take what it works with."""
         self._open_uow = open_uow
         self._open_read = open_read
         self._issuer = issuer
-        self._render = render
+        self._documents = documents
 
     async def of_session(self, session_id: str, viewer: Viewer) -> SessionBill:
         """Return the issued bill, or a draft with what it would say today.
@@ -101,25 +97,6 @@ class Billing:
         """Return an issued bill as PDF. Raises NotFound, and Conflict while there is none."""
         async with self._open_read() as read:
             session = await read.sessions.get(session_id, viewer)
-            if session.bill_id is None:
-                raise Conflict("The session's bill has not been issued yet.")
-            record = await read.bills.get(session.bill_id, viewer)
-            chart = await chart_of_bill(read, record.bill)
-        return record.bill, await asyncio.to_thread(
-            self._render, record.bill, chart, record.sha256
-        )
-
-
-async def chart_of_bill(read: ReadUnitOfWork, bill: Bill) -> tuple[ChartPoint, ...]:
-    """Return the chart of a bill of one session as it was when the bill was issued.
-
-    None for a month's bill, nor for a credit note. A bill from before there was evidence is drawn
-    from the readings that are left.
-    """
-    evidence = await read.proofs.evidence(bill.number)
-    if evidence is not None:
-        return evidence.chart
-    if len(bill.sessions) != 1 or bill.kind is BillKind.CREDIT_NOTE:
-        return ()
-    session = await read.sessions.get(bill.sessions[0].session_id, EVERYTHING)
-    return await chart_of(read, session)
+        if session.bill_id is None:
+            raise Conflict("The session's bill has not been issued yet.")
+        return await self._documents.pdf(session.bill_id, viewer)

@@ -1,6 +1,5 @@
 """What becomes of issued bills: paid, or taken back by a credit note."""
 
-import asyncio
 from datetime import date
 
 from billing_service.domain.bill import Bill, BillKind, BillRecord, BillStatus
@@ -9,11 +8,10 @@ from billing_service.domain.errors import Conflict, InvalidInput
 from billing_service.domain.frame import NO_BOOT, to_ms
 from billing_service.domain.session import Session, SessionFlag
 from billing_service.services.audit import Actor
-from billing_service.services.billing import chart_of_bill
+from billing_service.services.documents import BillDocuments
 from billing_service.services.issuing import EVERYTHING, Issuer, hold
 from billing_service.services.ports import (
     BillQuery,
-    BillRenderer,
     Clock,
     Mark,
     OpenReadUnitOfWork,
@@ -32,14 +30,14 @@ class Bills:
         open_read: OpenReadUnitOfWork,
         clock: Clock,
         issuer: Issuer,
-        render: BillRenderer,
+        documents: BillDocuments,
     ) -> None:
         """Take what it works with."""
         self._open_uow = open_uow
         self._open_read = open_read
         self._clock = clock
         self._issuer = issuer
-        self._render = render
+        self._documents = documents
 
     async def page(self, query: BillQuery, viewer: Viewer) -> Page[BillRecord]:
         """Return one page of the viewer's bills and credit notes, newest first."""
@@ -53,12 +51,7 @@ class Bills:
 
     async def pdf(self, number: str, viewer: Viewer) -> tuple[Bill, bytes]:
         """Return a bill or credit note as PDF. Raises NotFound."""
-        async with self._open_read() as read:
-            record = await read.bills.get(number, viewer)
-            chart = await chart_of_bill(read, record.bill)
-        return record.bill, await asyncio.to_thread(
-            self._render, record.bill, chart, record.sha256
-        )
+        return await self._documents.pdf(number, viewer)
 
     async def pay(
         self, actor: Actor, number: str, *, paid_on: date | None, reference: str

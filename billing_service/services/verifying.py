@@ -18,6 +18,7 @@ from billing_service.domain.proof import (
 from billing_service.services.evidence import readings_of
 from billing_service.services.issuing import EVERYTHING
 from billing_service.services.ports import (
+    BillFile,
     BillRenderer,
     OpenReadUnitOfWork,
     ReadUnitOfWork,
@@ -88,6 +89,7 @@ class Verdict:
     energy_wh: Decimal
     credited_by: str | None
     locale: str
+    files: tuple[BillFile, ...]
     checks: tuple[Check, ...]
 
     @property
@@ -109,12 +111,13 @@ class Verifying:
         async with self._open_read() as read:
             proof, record, evidence, checks = await _look(read, sha256)
             checks.append(await _neighbours(read, proof))
+            files = await read.proofs.files(proof.bill_number)
         checks += [
             _readings_kept(evidence),
             Check("document", Outcome.NOT_PROVEN, Sentence.DOCUMENT),
             *_NEVER,
         ]
-        return _verdict(proof, record, checks)
+        return _verdict(proof, record, files, checks)
 
     async def check_document(self, sha256: str, document: bytes) -> Verdict:
         """Look at a bill's PDF too, at the whole chain, and at the readings that are left.
@@ -127,19 +130,10 @@ class Verifying:
                 await _chain(read, proof),
                 await _readings(read, record.bill, evidence),
             ]
+            files = await read.proofs.files(proof.bill_number)
         printed = self._render(record.bill, evidence.chart, sha256)
-        same = document == printed
-        checks.append(
-            Check("document", Outcome.PROVEN, "The file is the bill, byte for byte.")
-            if same
-            else Check(
-                "document",
-                Outcome.FAILED,
-                "The file is not the one that this version of the service prints: it was changed, "
-                "or printed by another version. Compare its numbers, or print it again.",
-            )
-        )
-        return _verdict(proof, record, [*checks, *_NEVER])
+        checks.append(_document(document, printed, files))
+        return _verdict(proof, record, files, [*checks, *_NEVER])
 
 
 async def _look(
@@ -287,7 +281,34 @@ def _check(name: str, well: bool, proven: str, failed: str, **facts: object) -> 
     )
 
 
-def _verdict(proof: Proof, record: BillRecord, checks: Sequence[Check]) -> Verdict:
+def _document(document: bytes, printed: bytes, files: Sequence[BillFile]) -> Check:
+    """Say whether a file is the bill: as it is printed today, or as it once was given out."""
+    if document == printed:
+        return Check("document", Outcome.PROVEN, "The file is the bill, byte for byte.")
+    sha256 = sha256_of(document)
+    given = next((each for each in files if each.sha256 == sha256), None)
+    if given is not None:
+        return Check(
+            "document",
+            Outcome.PROVEN,
+            "The file is one that this service gave out, byte for byte, first on "
+            f"{given.given_out_at:%Y-%m-%d}; today it prints the bill in another layout.",
+        )
+    return Check(
+        "document",
+        Outcome.FAILED,
+        "The file carries this bill's hash, but it is neither what the service prints nor a file "
+        "that it noted when it gave it out: nothing that it says of amounts, energy, dates and "
+        "names is proven. What is said above is of the bill that was issued, not of this file.",
+    )
+
+
+def _verdict(
+    proof: Proof,
+    record: BillRecord,
+    files: Sequence[BillFile],
+    checks: Sequence[Check],
+) -> Verdict:
     bill = record.bill
     return Verdict(
         sha256=proof.sha256,
@@ -299,6 +320,7 @@ def _verdict(proof: Proof, record: BillRecord, checks: Sequence[Check]) -> Verdi
         energy_wh=bill.energy_wh,
         credited_by=record.credited_by,
         locale=bill.locale,
+        files=tuple(files),
         checks=tuple(checks),
     )
 

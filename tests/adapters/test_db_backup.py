@@ -95,6 +95,7 @@ async def fill(database: Database) -> None:
             stored = await uow.sessions.get(number, ADMIN)
             issued = await uow.bills.issue(stored, cdr(), bill, series="SR-", year=2026)
         await uow.bills.pay(issued.number, paid_on=NOW.date(), reference="1")
+        await uow.proofs.give_out(issued.number, "ab" * 32)
         await uow.frames.add([frame(seq) for seq in range(5000)], NOW)
         await uow.frames.add([plain_frame(second) for second in range(3)], NOW)
         await uow.events.add(

@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from reportlab.lib.units import mm
 from typer.testing import CliRunner
 
+from billing_service.adapters.pdf import PdfBillRenderer
 from billing_service.api.verify_page import LANGUAGES
 from billing_service.cli import app
+from billing_service.domain.proof import sha256_of
+from billing_service.services.issuing import EVERYTHING
 from billing_service.services.verifying import Outcome, Sentence
 from tests.api.harness import Api, code
 
@@ -271,6 +275,57 @@ async def test_a_pdf_is_verified(
     exit_code, output, _ = await asyncio.to_thread(_cli, api, monkeypatch, none)
     assert exit_code == 2
     assert "is not a bill" in output
+
+
+async def _printed(api: Api) -> bytes:
+    """Return what the layout at hand makes of the bill, without giving it out."""
+    async with api.site.database.read() as read:
+        record = await read.bills.get(NUMBER, EVERYTHING)
+        evidence = await read.proofs.evidence(NUMBER)
+    assert evidence is not None
+    return PdfBillRenderer()(record.bill, evidence.chart, record.sha256)
+
+
+async def test_a_file_from_before_the_layout_changed_stays_proven(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was given out is genuine; what was not, and is not printed so today, is not."""
+    bill = await _issued(api)
+    path = f"/bills/{NUMBER}?format=pdf"
+    old, new, unknown = (tmp_path / f"{n}.pdf" for n in ("old", "new", "unknown"))
+    layout = "billing_service.adapters.pdf.style.MARGIN"
+    old.write_bytes((await api.request("driver", "GET", path)).content)
+    monkeypatch.setattr(layout, 16 * mm)
+    unknown.write_bytes(await _printed(api))
+    monkeypatch.setattr(layout, 17 * mm)
+    api.advance(days=365)
+    exit_code, output, _ = await asyncio.to_thread(_cli, api, monkeypatch, old)
+    assert exit_code == 0, output
+    assert "one that this service gave out, byte for byte, first on" in output
+    session = f"/sessions/{bill['sessions'][0]['session_id']}/bill?format=pdf"
+    new.write_bytes((await api.request("admin", "GET", session)).content)
+    assert new.read_bytes() != old.read_bytes()
+    known = [sha256_of(each.read_bytes()) for each in (old, new)]
+    for file, expected in ((old, 0), (new, 0), (unknown, 1)):
+        exit_code, output, _ = await asyncio.to_thread(_cli, api, monkeypatch, file)
+        assert exit_code == expected, output
+    assert "nothing that it says of amounts, energy, dates and names" in output
+    files = (await _verdict(api, bill["sha256"]))["files"]
+    assert [each["sha256"] for each in files] == known
+
+
+async def test_a_file_is_noted_once_however_often_it_is_fetched(api: Api) -> None:
+    """Also by many at once; a draft and a bill as JSON are no files."""
+    bill = await _issued(api)
+    assert (await _verdict(api, bill["sha256"]))["files"] == []
+    path = f"/bills/{NUMBER}?format=pdf"
+    answers = await asyncio.gather(
+        *(api.request("driver", "GET", path) for _ in range(4))
+    )
+    again = await api.request("admin", "GET", path)
+    (file,) = (await _verdict(api, bill["sha256"]))["files"]
+    assert {sha256_of(each.content) for each in (*answers, again)} == {file["sha256"]}
+    assert (await api.request("other", "GET", path)).status_code == 404
 
 
 async def test_the_chart_stays_as_it_was(api: Api) -> None:

@@ -586,6 +586,16 @@ bill_evidence = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 
+bill_files = Table(
+    "bill_files",
+    metadata,
+    # The SHA-256 of each PDF of a bill that was given out, whatever version laid it out.
+    Column("bill_number", Text, ForeignKey("bills.number"), nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("given_out_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("bill_number", "sha256"),
+)
+
 audit_log = Table(
     "audit_log",
     metadata,
@@ -615,6 +625,7 @@ IMMUTABLE = (
     "bill_payments",
     "bill_credits",
     "bill_evidence",
+    "bill_files",
     "tariffs",
     "audit_log",
     "frame_evidence",

@@ -32,9 +32,9 @@ async def verify_bill(
 ) -> Response:
     """Say what is proven of a bill, and what is not, by the hash of its evidence.
 
-    Open to everyone; it names nobody. Browsers get a page, in the language
-    of ``lang`` or theirs, or the bill's. 404 ``not_found`` for a hash that is
-    on no bill of this service.
+    Open to everyone; it names nobody. Browsers get a page, in the language of ``lang`` or theirs,
+    or the bill's. Who has the PDF can compare its SHA-256 with those of ``files``. 404
+    ``not_found`` for a hash that is on no bill of this service.
     """
     verdict = await services.verifying.check(sha256)
     headers = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}

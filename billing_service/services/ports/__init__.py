@@ -59,7 +59,7 @@ from billing_service.services.ports.people import (
     Users,
     Viewer,
 )
-from billing_service.services.ports.proofs import Proofs
+from billing_service.services.ports.proofs import BillFile, Proofs
 from billing_service.services.ports.sessions import SessionQuery, Sessions
 from billing_service.services.ports.stations import (
     CommandSender,
@@ -80,6 +80,7 @@ __all__ = [
     "Audit",
     "AuditEntry",
     "AuditQuery",
+    "BillFile",
     "BillQuery",
     "BillRenderer",
     "Bills",

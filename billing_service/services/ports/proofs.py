@@ -1,9 +1,19 @@
 """The evidence that bills rest on."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from billing_service.domain.evidence import Evidence
 from billing_service.domain.proof import BillEvidence, Proof
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillFile:
+    """A PDF of a bill that was given out, and when for the first time; SHA-256 in hex."""
+
+    sha256: str
+    given_out_at: datetime
 
 
 class Proofs(Protocol):
@@ -32,6 +42,12 @@ class Proofs(Protocol):
 
     async def evidence(self, number: str) -> BillEvidence | None:
         """Return a bill's evidence."""
+
+    async def files(self, number: str) -> list[BillFile]:
+        """Return the PDFs of a bill that were given out, the first one first."""
+
+    async def give_out(self, number: str, sha256: str) -> None:
+        """Write down that a PDF of a bill is given out, unless it is known; for good."""
 
     async def readings(self, session_id: str) -> Evidence | None:
         """Return the fingerprint of a session's frames that was taken before they were dropped."""

@@ -10,6 +10,7 @@ from billing_service.adapters.db.repositories.base import Repository
 from billing_service.adapters.db.tables import (
     bill_counters,
     bill_evidence,
+    bill_files,
     frame_evidence,
 )
 from billing_service.domain.evidence import Evidence
@@ -20,7 +21,7 @@ from billing_service.domain.proof import (
     link_of,
     sha256_of,
 )
-from billing_service.services.ports import Clock
+from billing_service.services.ports import BillFile, Clock
 
 _SERIES = "evidence"
 """The chain's row among the counters; series of bills have no small letters."""
@@ -97,6 +98,23 @@ class ProofRepository(Repository):
         """Return a bill's evidence."""
         text = await self.document(number)
         return None if text is None else documents.load(BillEvidence, text)
+
+    async def files(self, number: str) -> list[BillFile]:
+        """Return the PDFs of a bill that were given out, the first one first."""
+        rows = await self._connection.execute(
+            select(bill_files.c.sha256, bill_files.c.given_out_at)
+            .where(bill_files.c.bill_number == number)
+            .order_by(bill_files.c.given_out_at, bill_files.c.sha256)
+        )
+        return [BillFile(**row._mapping) for row in rows]
+
+    async def give_out(self, number: str, sha256: str) -> None:
+        """Write down that a PDF of a bill is given out, unless it is known."""
+        await self._connection.execute(
+            self._insert(bill_files)
+            .values(bill_number=number, sha256=sha256, given_out_at=self._clock())
+            .on_conflict_do_nothing(index_elements=["bill_number", "sha256"])
+        )
 
     async def readings(self, session_id: str) -> Evidence | None:
         """Return the fingerprint of a session's frames from before they were dropped."""
