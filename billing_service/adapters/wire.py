@@ -38,13 +38,13 @@ _MAX_POWER_WITHOUT_SOURCE_W = 50
 _STATION = re.compile(r"[a-z0-9_-]{1,32}")
 _SESSION = re.compile(r"[A-Za-z0-9_-]{1,36}")
 _EVENT_TYPE = re.compile(r"[a-z_]{1,40}")
-_REASON = re.compile(r"[a-z0-9_]{1,40}")
+_WORD = re.compile(r"[a-z0-9_]{1,40}")
 _TOKEN = re.compile(r".{1,36}", re.DOTALL)
-RFC3339 = (
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}"
-    r"(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    r"(\.[0-9]{1,9})?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
 )
-_RFC3339 = re.compile(RFC3339)
 _SOURCES = {source.value: source for source in Source}
 _PILOTS = {pilot.value: pilot for pilot in Pilot}
 _ORDER = (
@@ -138,9 +138,7 @@ def parse_event(
     kind = _text(value, "type", problems, needed=True, form=_EVENT_TYPE)
     at_ms = _time(value, "timestamp", problems, now_ms, needed=True)
     started_ms = _time(value, "started_at", problems, now_ms)
-    session = _text(
-        value, "session", problems, needed=kind in _SESSION_EVENTS, form=_SESSION
-    )
+    session = _text(value, "session", problems, form=_SESSION)
     numbers = {
         name: _number(value, name, _MAX_REGISTER_WH, problems)
         for name in (
@@ -153,15 +151,15 @@ def parse_event(
         )
     }
     token = _text(value, "token", problems, form=_TOKEN)
-    reason = _text(
-        value,
-        "reason",
-        problems,
-        needed=kind == EventType.SESSION_ENDED,
-        form=_REASON,
-    )
-    if kind == EventType.SESSION_ENDED and "started_at" not in value:
-        problems.add("missing_field", "started_at is missing")
+    reason = _text(value, "reason", problems, form=_WORD)
+    _choice(value, "from", _SOURCES, problems)
+    _choice(value, "to", _SOURCES, problems)
+    _text(value, "fault", problems, form=_WORD)
+    _counter(value, "boot", problems)
+    _text(value, "reset_reason", problems, form=_WORD)
+    for name in _EVENT_NEEDS.get(kind or "", ()):
+        if name not in value:
+            problems.add("missing_field", f"{name} is missing")
     problems.check()
     if kind not in _SESSION_EVENTS or session is None:
         return None
@@ -181,6 +179,16 @@ def parse_event(
 
 
 _SESSION_EVENTS = frozenset(EventType)
+_EVENT_NEEDS = {
+    EventType.PLUGGED: ("session",),
+    EventType.UNPLUGGED: ("session",),
+    EventType.SESSION_STARTED: ("session",),
+    EventType.SESSION_ENDED: ("session", "started_at", "reason"),
+    "source_changed": ("from", "to"),
+    "fault_raised": ("fault",),
+    "fault_cleared": ("fault",),
+    "rebooted": ("boot", "reset_reason"),
+}
 
 
 def parse_object(payload: bytes) -> dict[str, Any]:
@@ -335,7 +343,8 @@ def _text(
 ) -> str | None:
     text = value.get(name)
     if isinstance(text, str):
-        if form is None or form.fullmatch(text):
+        # JSON can spell half a character, which no database takes.
+        if (form is None or form.fullmatch(text)) and not _SURROGATE.search(text):
             return text
         problems.add(
             "bad_value", f"{name} {text[:40]!r} has a form that is not allowed"
@@ -385,7 +394,7 @@ def _time(
         elif needed:
             problems.add("missing_field", f"{name} is missing")
         return 0
-    at_ms = _parse_time(text)
+    at_ms = parse_time(text)
     if at_ms is None:
         problems.add(
             "bad_timestamp", f"{name} {text[:40]!r} is not RFC 3339 with an offset"
@@ -402,7 +411,8 @@ def _time(
     return at_ms
 
 
-def _parse_time(text: str) -> int | None:
+def parse_time(text: str) -> int | None:
+    """Return a time in ms; None when it is not RFC 3339 or does not exist."""
     if _RFC3339.fullmatch(text) is None:
         return None
     try:

@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from billing_service.adapters.wire import RFC3339, first_reason, parse_object
+from billing_service.adapters.wire import first_reason, parse_object, parse_time
 from billing_service.domain.errors import FrameRejected
 
 
@@ -43,9 +43,17 @@ def _our_protocol(value: int) -> int:
     return value
 
 
+def _real_time(value: str) -> str:
+    if parse_time(value) is None:
+        raise PydanticCustomError(
+            "bad_timestamp", "is not RFC 3339 with an offset, or does not exist"
+        )
+    return value
+
+
 type _Text = Annotated[str, Field(min_length=1, max_length=64)]
 type _Code = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}\Z")]
-type _Time = Annotated[str, Field(pattern=f"^{RFC3339}\\Z")]
+type _Time = Annotated[str, AfterValidator(_real_time)]
 type _Whole = Annotated[int, BeforeValidator(_whole)]
 type _Counter = Annotated[_Whole, Field(ge=0, le=2**32 - 1)]
 type _Register = Annotated[float, Field(ge=0, le=10**10)]
@@ -98,8 +106,8 @@ class _State(_Message):
     faults: Annotated[list[_Code], AfterValidator(_unique)]
     clock: Literal["synced", "estimated"]
     sd: Literal["ok", "missing", "failed", "full"] = "ok"
-    backlog: Annotated[_Whole, Field(ge=0)] = 0
-    update: _Update | None = None
+    backlog: _Counter = 0
+    update: _Update = _Update(version="-", progress=0)
     boot: _Counter = 0
     session: _OpenSession | None
 
@@ -126,6 +134,8 @@ class _Result(_Message):
 def parse_info(payload: bytes, *, topic_station: str) -> dict[str, Any]:
     """Return an info message as sent. Raises FrameRejected."""
     info = _checked(_Info, payload)
+    if info["min_current_a"] > info["max_current_a"]:
+        raise FrameRejected("contradiction", "min_current_a is above max_current_a")
     if info["station"] != topic_station:
         raise FrameRejected("wrong_station", f"station is {info['station']}")
     return info
@@ -153,9 +163,9 @@ def _checked(model: type[_Message], payload: bytes) -> dict[str, Any]:
     return value
 
 
-_TIMES = ("timestamp", "started_at")
 _KINDS = (
     (re.compile(r"missing"), "missing_field"),
+    (re.compile(r"bad_timestamp"), "bad_timestamp"),
     (re.compile(r".*_type|int_from_float|.*_parsing"), "wrong_type"),
     (re.compile(r"(greater|less)_than.*|finite_number"), "out_of_range"),
 )
@@ -166,7 +176,7 @@ def _problem(error: ErrorDetails) -> tuple[str, str]:
     name = ".".join(map(str, error["loc"]))
     if error["type"] == "literal_error" and not isinstance(error["input"], str):
         return "wrong_type", f"{name}: {error['msg']}"
-    if name.endswith(_TIMES) and error["type"] == "string_pattern_mismatch":
-        return "bad_timestamp", f"{name}: is not RFC 3339 with an offset"
+    if error["type"] == "float_type" and type(error["input"]) is int:
+        return "out_of_range", f"{name}: is too large"
     reasons = (reason for kind, reason in _KINDS if kind.fullmatch(error["type"]))
     return next(reasons, "bad_value"), f"{name}: {error['msg']}"

@@ -260,7 +260,10 @@ _STATE = Fields(
     optional={
         "pilot": Choice(Pilot),
         "sd": Choice(SdCard),
-        "backlog": Integer(),
+        "backlog": _COUNTER,
+        "update": Fields(
+            needed={"version": Text(_LABEL), "progress": Integer(100)},
+        ),
         "boot": _COUNTER,
     },
 )
@@ -337,6 +340,16 @@ def _check_station(said: str | None, topic: str | None, problems: Problems) -> N
         problems.add(Reason.WRONG_STATION, f"it speaks of {said}, its topic of {topic}")
 
 
+def _check_time(
+    fields: dict[str, Any], name: str, now: datetime, problems: Problems
+) -> None:
+    at = fields.get(name, now)
+    if at < EARLIEST:
+        problems.add(Reason.BAD_TIMESTAMP, f"{name} is from an unset clock")
+    elif at - now > MAX_AHEAD:
+        problems.add(Reason.BAD_TIMESTAMP, f"{name} is more than 5 minutes ahead")
+
+
 def parse_frame(
     payload: bytes, *, now: datetime, topic_station: str | None = None
 ) -> Frame:
@@ -348,11 +361,7 @@ def parse_frame(
     fields, problems = read_object(payload, _FRAME, what="frame")
     if ("boot" in fields) != ("seq" in fields):
         problems.add(Reason.MISSING_FIELD, "boot and seq belong together")
-    timestamp = fields.get("timestamp", now)
-    if timestamp < EARLIEST:
-        problems.add(Reason.BAD_TIMESTAMP, "timestamp is from an unset clock")
-    elif timestamp - now > MAX_AHEAD:
-        problems.add(Reason.BAD_TIMESTAMP, "timestamp is more than 5 minutes ahead")
+    _check_time(fields, "timestamp", now, problems)
     if (
         fields.get("source") is Source.NONE
         and fields.get("P", 0.0) > MAX_POWER_WITHOUT_SOURCE_W
@@ -361,7 +370,7 @@ def parse_frame(
     _check_station(fields.get("station"), topic_station, problems)
     problems.raise_first()
     return Frame(
-        timestamp=timestamp,
+        timestamp=fields["timestamp"],
         voltage_v=fields["V"],
         current_a=fields["I"],
         power_w=fields["P"],
@@ -437,15 +446,17 @@ def parse_info(payload: bytes, *, topic_station: str | None = None) -> Info:
     )
 
 
-def parse_event(payload: bytes) -> StationEvent:
+def parse_event(payload: bytes, *, now: datetime) -> StationEvent:
     """Read something that happened. Raises RejectedMessageError.
 
-    A type that the contract does not know is no error; nobody will report it.
+    `now` is the receiver's clock, aware. A type that the contract does not know is no error; nobody will report it.
     """
     fields, problems = read_object(payload, _EVENT, what="event")
     for needed in _EVENT_NEEDS.get(fields.get("type", ""), ()):
         if needed not in fields:
             problems.add(Reason.MISSING_FIELD, f"{needed} is missing")
+    _check_time(fields, "timestamp", now, problems)
+    _check_time(fields, "started_at", now, problems)
     problems.raise_first()
     return StationEvent(
         type=fields.pop("type"),

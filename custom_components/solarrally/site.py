@@ -164,7 +164,7 @@ class Site:
                 coordinator.async_handle_change()
             case "event" if station_id and not retained:
                 # A retained event would be news again at every start.
-                event = parse_event(payload)
+                event = parse_event(payload, now=dt_util.utcnow())
                 coordinator = self._get_or_add(station_id)
                 if coordinator.data.apply_event(event):
                     coordinator.async_handle_change()

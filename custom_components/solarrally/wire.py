@@ -20,7 +20,8 @@ MAX_MESSAGE_BYTES = 64 * 1024
 _LONGEST_INTEGER = 300
 
 _RFC_3339 = re.compile(
-    r"\d{4}-\d{2}-\d{2}T([01]\d|2[0-3]):\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})",
+    r"\d{4}-\d{2}-\d{2}T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?"
+    r"(Z|[+-]([01]\d|2[0-3]):[0-5]\d)",
     re.ASCII | re.IGNORECASE,
 )
 
@@ -103,7 +104,7 @@ class Number:
 class Integer:
     """A whole number from 0 up."""
 
-    high: int | None = None
+    high: int
 
     def read(self, name: str, value: Any, problems: Problems) -> int:
         """Return an int."""
@@ -115,7 +116,7 @@ class Integer:
         if isinstance(value, bool) or not isinstance(value, int):
             problems.add(Reason.WRONG_TYPE, f"{name} is not a whole number")
             return 0
-        if not 0 <= value <= (math.inf if self.high is None else self.high):
+        if not 0 <= value <= self.high:
             problems.add(Reason.OUT_OF_RANGE, f"{name} is out of range")
         return value
 
@@ -177,10 +178,16 @@ class IntegerChoice:
 
     def read(self, name: str, value: Any, problems: Problems) -> int:
         """Return an int."""
-        number = Integer().read(name, value, problems)
-        if not isinstance(value, bool) and number not in self.numbers:
+        broken = (
+            isinstance(value, float) and math.isfinite(value) and not value.is_integer()
+        )
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or broken:
+            problems.add(Reason.WRONG_TYPE, f"{name} is not a whole number")
+            return 0
+        if value not in self.numbers:
             problems.add(Reason.BAD_VALUE, f"{name} is none of the allowed")
-        return number
+            return 0
+        return int(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from hypothesis import given
 
 from custom_components.solarrally.coordinator import encode_command
 from custom_components.solarrally.messages import (
@@ -19,6 +20,7 @@ from custom_components.solarrally.messages import (
 )
 from custom_components.solarrally.wire import Reason, RejectedMessageError
 from tests.contract import golden
+from tests.contract.mutations import BUDGET, allowed, mutated
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "protocol" / "schemas"
 
@@ -31,7 +33,7 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "frame": lambda payload: parse_frame(payload, now=NOW),
     "state": parse_state,
     "info": parse_info,
-    "event": parse_event,
+    "event": lambda payload: parse_event(payload, now=NOW),
     "result": parse_result,
 }
 
@@ -58,6 +60,23 @@ def test_invalid_message_is_refused_with_the_reason(
     with pytest.raises(RejectedMessageError) as refused:
         PARSERS[kind](payload)
     assert refused.value.reason == reason
+
+
+@pytest.mark.parametrize("kind", PARSERS)
+def test_integration_and_schema_judge_alike(kind: str) -> None:
+    """Whatever is changed in a sound message, it is read exactly if the schema allows it."""
+
+    @BUDGET
+    @given(mutated(kind))
+    def judge(message: dict[str, Any]) -> None:
+        try:
+            PARSERS[kind](json.dumps(message).encode())
+        except RejectedMessageError:
+            assert not allowed(kind, message)
+        else:
+            assert allowed(kind, message)
+
+    judge()
 
 
 def test_frame_keeps_every_field() -> None:

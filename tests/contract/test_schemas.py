@@ -1,34 +1,19 @@
 """The JSON Schemas say the same as the golden messages."""
 
 import json
-from pathlib import Path
-from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from referencing import Registry, Resource
 
 from tests.contract.golden import invalid, valid
+from tests.contract.schemas import SCHEMAS, validator
 
-SCHEMAS = Path(__file__).parents[2] / "docs" / "protocol" / "schemas"
 KINDS = ("frame", "backlog", "state", "info", "event", "command", "result")
 BEYOND_A_SCHEMA = (
     "bad_timestamp--epoch",
-    "bad_timestamp--no-such-day",
+    "contradiction--limits",
     "too_large--padded",
 )
-
-
-def validator(kind: str) -> Draft202012Validator:
-    """Return the validator of one kind of message, its references resolved locally."""
-    registry: Registry[Any] = Registry().with_resources(
-        [
-            (path.name, Resource.from_contents(json.loads(path.read_text())))
-            for path in SCHEMAS.glob("*.schema.json")
-        ]
-    )
-    schema = json.loads((SCHEMAS / f"{kind}.schema.json").read_text())
-    return Draft202012Validator(schema, registry=registry)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from billing_service.adapters.wire import (
     is_station_id,
@@ -21,6 +22,7 @@ from billing_service.domain.errors import FrameRejected
 from billing_service.domain.frame import NO_BOOT, EventType, Frame, to_ms
 from billing_service.domain.period import Source
 from tests.contract.golden import golden_bytes, invalid, valid
+from tests.contract.mutations import BUDGET, allowed, mutated
 
 NOW_MS = to_ms(datetime(2026, 11, 23, 9, 31, tzinfo=UTC))
 
@@ -162,6 +164,46 @@ def test_invalid_notes_are_rejected_for_the_reason_named(
     with pytest.raises(FrameRejected) as rejected:
         parse_note(kind, payload)
     assert rejected.value.reason == reason
+
+
+def taken(kind: str, message: dict[str, Any]) -> bool:
+    """Return whether the service takes a message that speaks of its own topic's station."""
+    payload = json.dumps(message).encode()
+    station = message.get("station")
+    try:
+        match kind:
+            case "frame":
+                frame(payload)
+            case "event":
+                parse_event(payload, topic_station="garage", now_ms=NOW_MS)
+            case "info" if isinstance(station, str):
+                parse_info(payload, topic_station=station)
+            case _:
+                parse_note(kind, payload)
+    except FrameRejected:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("kind", ["frame", "event", *NOTES])
+def test_service_and_schema_judge_alike(kind: str) -> None:
+    """Whatever is changed in a sound message, the service takes it exactly if the schema does."""
+
+    @BUDGET
+    @given(mutated(kind))
+    def judge(message: dict[str, Any]) -> None:
+        assert taken(kind, message) == allowed(kind, message)
+
+    judge()
+
+
+@pytest.mark.parametrize("name", ["token", "session", "fault"])
+def test_half_a_character_is_no_text(name: str) -> None:
+    """JSON can spell it; no database takes it, and it would hold up all behind it."""
+    event = json.loads(golden_bytes("event", "session_started")) | {name: "\ud800"}
+    with pytest.raises(FrameRejected) as rejected:
+        parse_event(json.dumps(event).encode(), topic_station="garage", now_ms=NOW_MS)
+    assert rejected.value.reason == "bad_value"
 
 
 def test_an_info_may_not_speak_for_another_station() -> None:

@@ -16,7 +16,7 @@ from simulator.protocol.topics import Topics, check_prefix, check_station
 from simulator.station import Station
 from simulator.timestamps import parse_rfc3339, rfc3339
 from tests.contract.golden import invalid, valid
-from tests.contract.test_schemas import validator
+from tests.contract.schemas import validator
 from tests.simulator.world import run_s, run_to_end, station
 
 AT = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
