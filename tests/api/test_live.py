@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from billing_service.api.routes import live
+from billing_service.domain.frame import EventType, to_ms
 from billing_service.domain.session import Session
-from tests.api.harness import Api, listening
+from tests.api.harness import Api, at, frame, listening
 
 
 @asynccontextmanager
@@ -72,6 +74,27 @@ async def test_a_running_session_as_it_happens(api: Api) -> None:
         await api.end(session.station_session, 61)
         ended = await _said(socket)
         assert ended["session"]["status"] == "COMPLETED"
+        assert await _closed(socket) == (1000, "The session has ended.")
+
+
+async def test_the_last_frames_come_before_the_end(api: Api) -> None:
+    """Frames that came in one batch with the end are all sent."""
+    session = await _running(api)
+    ended = replace(
+        api.plugged(session.station_session),
+        type=EventType.UNPLUGGED,
+        at_ms=to_ms(at(63)),
+    )
+    async with await _watching(api, session.id) as socket:
+        await _said(socket)
+        await api.site.receive(
+            [frame(minute, session.station_session) for minute in (61, 62, 63)], [ended]
+        )
+        said = [await _said(socket) for _ in range(3)]
+        assert [each["frame"]["at"] for each in said] == [
+            f"2026-{at(minute):%m-%dT%H:%M:%S}Z" for minute in (61, 62, 63)
+        ]
+        assert said[-1]["session"]["status"] == "COMPLETED"
         assert await _closed(socket) == (1000, "The session has ended.")
 
 

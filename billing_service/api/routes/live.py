@@ -160,10 +160,10 @@ async def _send(
             cost=_cost(detail.cost),
         ),
     )
-    session = detail.session
-    while session.status in OPEN:
+    session, more = detail.session, False
+    while more or session.status in OPEN:
         update = await anext(updates)
-        session = update.session
+        session, more = update.session, update.more
         if not viewer.is_admin and session.user_id != viewer.user_id:
             return NOT_FOUND, "There is no such session."
         await _say(

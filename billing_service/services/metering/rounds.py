@@ -175,10 +175,15 @@ class Metering:
         if not self._bus.wanted(session.id):
             return
         cost = running_cost(session, outcome.metered, time_zone)
-        frames: list[Frame | None] = [*outcome.new]
-        for frame in frames or [None]:
+        frames: list[Frame | None] = [*outcome.new] or [None]
+        for place, frame in enumerate(frames, start=1):
             self._bus.publish(
-                LiveUpdate(session=session, frame=frame, running_cost=cost)
+                LiveUpdate(
+                    session=session,
+                    frame=frame,
+                    running_cost=cost,
+                    more=place < len(frames),
+                )
             )
 
 

@@ -12,11 +12,16 @@ from billing_service.domain.session import Session
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveUpdate:
-    """What a listener of a running session hears. Money and energies are strings on the wire."""
+    """What a listener of a running session hears. Money and energies are strings on the wire.
+
+    Each update of a batch tells of the session after all of it. ``more`` of the same batch follow:
+    a session that has ended is not told to the end before the last of them.
+    """
 
     session: Session
     frame: Frame | None
     running_cost: Cdr | None
+    more: bool = False
 
 
 class LiveBus(Protocol):
