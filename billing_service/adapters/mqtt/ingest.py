@@ -7,6 +7,7 @@ import aiomqtt
 import structlog
 
 from billing_service.adapters.mqtt.client import AcknowledgingClient, Broker
+from billing_service.adapters.mqtt.rejections import SUMMARY_EVERY_S, RejectionLog
 from billing_service.adapters.wire import (
     MAX_MESSAGE_BYTES,
     is_station_id,
@@ -83,6 +84,7 @@ class MqttIngest:
         self._identifier = identifier
         self._default_station = default_station
         self._stored = stored
+        self._rejections = RejectionLog()
         self._failures = 0
         self._client: AcknowledgingClient | None = None
         self._connections = 0
@@ -97,15 +99,24 @@ class MqttIngest:
 
     async def run(self) -> None:
         """Read until cancelled; reconnect whenever the connection is lost."""
+        summaries = asyncio.create_task(self._summaries())
         try:
             await self._kept_connected()
         finally:
+            summaries.cancel()
+            self._rejections.summarise(at_once=True)
             log.info(
                 "ingest_ended",
                 frames=self.frames,
                 duplicates=self.duplicates,
                 rejected=self.rejected,
             )
+
+    async def _summaries(self) -> None:
+        """Tell of what was rejected also when nothing more comes."""
+        while True:
+            await asyncio.sleep(SUMMARY_EVERY_S)
+            self._rejections.summarise()
 
     async def _kept_connected(self) -> None:
         while True:
@@ -285,13 +296,13 @@ class MqttIngest:
     def _reject(
         self, batch: Batch, message: aiomqtt.Message, reason: str, text: str
     ) -> None:
-        log.warning(
-            "message_rejected", topic=message.topic.value, reason=reason, message=text
-        )
+        topic = message.topic.value
+        station = topic.removeprefix(f"{self._broker.prefix}/").rpartition("/")[0]
+        self._rejections.note(station, reason, topic, text)
         batch.rejected.append(
             Rejected(
                 received_at=self._clock(),
-                topic=message.topic.value,
+                topic=topic,
                 reason=reason,
                 message=text,
                 payload=bytes(message.payload[:MAX_MESSAGE_BYTES]),
