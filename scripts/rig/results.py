@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,10 @@ class Results:
         (billed,) = self.bill["sessions"]
         currency = self.bill["currency"]
         rows = [
-            ("Session", f"{billed['started_at']} to {billed['ended_at']}"),
+            (
+                "Session",
+                f"{_time(billed['started_at'])} to {_time(billed['ended_at'])}",
+            ),
             ("Energy", f"{_kwh(self.session['energy_wh'])} kWh"),
             ("  from the sun", f"{_kwh(billed['solar_wh'])} kWh"),
             ("  from the grid", f"{_kwh(billed['grid_wh'])} kWh"),
@@ -60,6 +64,10 @@ class Results:
             ("  session energy", f"{self.state('session_energy')} kWh"),
         ]
         return "\n".join(f"  {name:<28} {value}" for name, value in rows)
+
+
+def _time(said: str) -> str:
+    return f"{datetime.fromisoformat(said).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 async def bill_the_session(

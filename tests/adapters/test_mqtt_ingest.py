@@ -285,21 +285,26 @@ async def test_a_command_returns_when_the_station_said_ok(tmp_path: Path) -> Non
             await commands.send("garage", "start")
 
 
-async def test_a_refusal_says_why(tmp_path: Path) -> None:
-    """The station's error becomes a sentence for people, with its own words."""
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("nothing there", "No vehicle is connected to the station. (nothing there)"),
+        ("no vehicle is connected", "No vehicle is connected to the station."),
+    ],
+)
+async def test_a_refusal_says_why(tmp_path: Path, message: str, said: str) -> None:
+    """The station's error becomes a sentence for people; its own words follow if they add to it."""
     answer: dict[str, object] = {
         "ok": False,
         "error": "no_vehicle",
-        "message": "nothing there",
+        "message": message,
     }
     async with mosquitto(tmp_path) as broker:
         commands = MqttCommands(billing_at(broker), lambda: datetime.now(UTC))
         async with answering(broker, answer), running(commands):
-            with pytest.raises(
-                CommandRefused, match=r"No vehicle .* \(nothing there\)"
-            ) as refused:
+            with pytest.raises(CommandRefused) as refused:
                 await commands.send("garage", "start")
-        assert refused.value.error == "no_vehicle"
+        assert (refused.value.error, refused.value.message) == ("no_vehicle", said)
 
 
 async def test_a_silent_station_is_an_error(

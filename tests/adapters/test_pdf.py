@@ -182,12 +182,15 @@ def test_every_language_says_everything() -> None:
 
 
 def test_a_document_says_what_it_is() -> None:
-    """Title, author and language for readers and screen readers."""
+    """Title, author, day of issue and language for readers and screen readers."""
     reader = PdfReader(BytesIO(PdfBillRenderer("de")(bill(), CHART)))
     assert reader.metadata is not None
     assert reader.metadata.title == "Rechnung R2026-000042"
     assert reader.metadata.author == "Sun Farm"
     assert str(reader.root_object["/Lang"]) == "de"
+    created = reader.metadata.creation_date
+    assert created is not None
+    assert created.date() == bill().issued_on
 
 
 @pytest.mark.parametrize(

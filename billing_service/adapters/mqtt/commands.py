@@ -137,8 +137,11 @@ class MqttCommands:
         if result.get("ok") is not True:
             code = str(result.get("error", "failed"))
             sentence = _SENTENCES.get(code, "The station refused the command.")
-            detail = result.get("message")
-            raise CommandRefused(code, f"{sentence} ({detail})" if detail else sentence)
+            detail = str(result.get("message") or "").strip()
+            # Stations often say just what the sentence says already.
+            if detail and detail.rstrip(".").lower() not in sentence.lower():
+                sentence = f"{sentence} ({detail})"
+            raise CommandRefused(code, sentence)
 
     def _result(self, message: aiomqtt.Message) -> None:
         try:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from datetime import date
 from io import BytesIO
 from typing import Any
 
@@ -76,7 +77,11 @@ class PdfBillRenderer:
         document.build(
             _story(bill, chart, sha256, formats),
             canvasmaker=lambda *args, **kwargs: _NumberedCanvas(
-                *args, footer=footer, page=formats.words.page, **kwargs
+                *args,
+                footer=footer,
+                page=formats.words.page,
+                issued_on=bill.issued_on,
+                **kwargs,
             ),
         )
         return buffer.getvalue()
@@ -134,8 +139,12 @@ def _footer(bill: Bill, formats: Formats) -> str:
 class _NumberedCanvas(Canvas):
     """Draws the footer once it is known how many pages there are."""
 
-    def __init__(self, *args: Any, footer: str, page: str, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, footer: str, page: str, issued_on: date, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        # The same bytes whenever it is printed: the day of issue, not the time of printing.
+        self.setDateFormatter(lambda *_: f"D:{issued_on:%Y%m%d}")
         self._footer = footer
         self._page = page
         self._pages: list[dict[str, Any]] = []
