@@ -25,6 +25,7 @@ from billing_service.api.routes import (
     rejected,
     service_tokens,
     sessions,
+    start,
     stations,
     supplier,
     tariff_assignments,
@@ -36,6 +37,7 @@ from billing_service.api.routes import (
 ROUTERS = tuple(
     module.router
     for module in (
+        start,
         health,
         metrics,
         auth,

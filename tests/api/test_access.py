@@ -36,6 +36,7 @@ type Where = tuple[str, str]
 
 OPEN = {
     ("GET", "/openapi.json"),
+    ("GET", "/"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("POST", "/auth/token"),
