@@ -276,12 +276,27 @@ def _parts(value: object, separator: str) -> object:
     return tuple(part.strip() for part in value.split(separator) if part.strip())
 
 
+_OF_THE_TWIN = frozenset(
+    f"{PREFIX}{name}"
+    for name in (
+        "API_PORT", "BENCH", "BROKER_CA", "BROKER_PASSWORD", "BROKER_PORT", "BROKER_USERNAME",
+        "CARD", "DISCOVERY_PREFIX", "METER_PORT", "MODE", "OTA_PORT", "STATION", "TIME",
+        "TOPIC_PREFIX",
+    )
+)  # fmt: skip
+"""What the firmware as a Linux program reads from the environment, which may be the same."""
+
+
 def load_settings() -> Settings:
     """Read the settings. Raises SettingsInvalid with a line for each that is wrong."""
+    lines = []
     try:
-        return Settings()
+        lines += [
+            f"{name}: is no setting" + (f"; did you mean {meant}?" if meant else "")
+            for name, meant in unknown_settings().items()
+        ]
+        settings = Settings()
     except ValidationError as error:
-        lines = []
         for each in error.errors(include_url=False, include_input=False):
             name = "_".join(str(part) for part in each["loc"]).upper()
             text = each["msg"].removeprefix("Value error, ")
@@ -289,15 +304,20 @@ def load_settings() -> Settings:
         raise SettingsInvalid("\n".join(lines)) from error
     except UnicodeDecodeError as error:
         raise SettingsInvalid(".env: is not UTF-8 text") from error
+    if lines:
+        raise SettingsInvalid("\n".join(lines))
+    return settings
 
 
 def unknown_settings() -> dict[str, str | None]:
     """Return names in the environment and `.env` that look like settings but are none.
 
-    Each with the setting that may have been meant, or None.
+    Each with the setting that may have been meant, or None. Names that other parts of the project
+    read from the environment are left alone there; the file is the service's own.
     """
     known = {name.upper() for name in Settings.model_fields}
-    given = {name.upper() for name in {*os.environ, *dotenv_values(".env")}}
+    given = {name.upper() for name in os.environ} - _OF_THE_TWIN
+    given |= {name.upper() for name in dotenv_values(".env")}
     unknown: dict[str, str | None] = {}
     for name in sorted(given):
         bare = name.removeprefix(PREFIX)

@@ -1,5 +1,6 @@
 """Settings: what is wrong is told in a line each, and secrets are not shown."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,6 @@ from billing_service.settings import (
     Settings,
     SettingsInvalid,
     load_settings,
-    unknown_settings,
 )
 
 
@@ -104,10 +104,33 @@ def test_a_misspelt_setting_is_found(
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text(f"{PREFIX}MQTT_PASWORD=x\n{PREFIX}PORT=8001\n")
     monkeypatch.setenv(f"{PREFIX}QQQQQQ", "1")
-    assert unknown_settings() == {
-        f"{PREFIX}MQTT_PASWORD": f"{PREFIX}MQTT_PASSWORD",
-        f"{PREFIX}QQQQQQ": None,
+    monkeypatch.setenv(f"{PREFIX}CURRENCY", "euro")
+    with pytest.raises(SettingsInvalid) as refused:
+        load_settings()
+    assert str(refused.value).splitlines() == [
+        f"{PREFIX}MQTT_PASWORD: is no setting; did you mean {PREFIX}MQTT_PASSWORD?",
+        f"{PREFIX}QQQQQQ: is no setting",
+        f"{PREFIX}CURRENCY: must be an ISO 4217 code such as EUR",
+    ]
+
+
+def test_what_the_firmware_s_twin_reads_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may run from the same shell; in the service's own file it would do nothing."""
+    twin = Path(__file__).parent.parent / "esphome"
+    names = {
+        name
+        for file in (twin / "targets/host.yaml", *twin.glob("host/**/*.cpp"))
+        for name in re.findall(r'getenv\("(SOLARRALLY_\w+)"\)', file.read_text("utf-8"))
     }
+    assert f"{PREFIX}TOPIC_PREFIX" in names
+    for name in names:
+        monkeypatch.setenv(name, "x")
+    load_settings()
+    Path(".env").write_text(f"{PREFIX}TOPIC_PREFIX=home/ev\n")
+    with pytest.raises(SettingsInvalid, match=f"{PREFIX}MQTT_TOPIC_PREFIX"):
+        load_settings()
 
 
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,12 +3,13 @@
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
 from billing_service.api import errors
 from billing_service.api.metrics import Metrics
 from billing_service.api.middleware import BodyLimit, RequestContext
+from billing_service.api.query import only_known_parameters
 from billing_service.api.routes import (
     audit,
     auth,
@@ -85,7 +86,8 @@ def create_api() -> FastAPI:
         version=version("solarrally"),
         description=(
             "Charging sessions, tariffs and bills. Money and energies are decimal strings, times "
-            "are UTC. Errors are `application/problem+json` with a stable `code`."
+            "are UTC. Errors are `application/problem+json` with a stable `code`. A query parameter "
+            "that an operation does not name is refused: 422 `invalid_request`."
         ),
         license_info={"name": "MIT"},
         # The pages that FastAPI brings load scripts from elsewhere.
@@ -93,6 +95,7 @@ def create_api() -> FastAPI:
         redoc_url=None,
         generate_unique_id_function=_operation_id,
         responses=_PROBLEMS,
+        dependencies=[Depends(only_known_parameters)],
     )
     for router in ROUTERS:
         # Whether the service is alive asks no database; whether it is ready tells in its own way.

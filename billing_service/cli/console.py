@@ -16,7 +16,6 @@ from billing_service.settings import (
     Settings,
     SettingsInvalid,
     load_settings,
-    unknown_settings,
 )
 
 
@@ -26,13 +25,6 @@ def settings() -> Settings:
         return load_settings()
     except SettingsInvalid as error:
         fail(2, *str(error).splitlines())
-
-
-def warn_of_unknown_settings() -> None:
-    """Name what is set and does nothing: most often it is misspelt."""
-    for name, meant in unknown_settings().items():
-        hint = f"; did you mean {meant}?" if meant else ""
-        typer.echo(f"warning: {name} is no setting{hint}", err=True)
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:

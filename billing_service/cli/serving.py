@@ -9,7 +9,7 @@ import typer
 from billing_service import app as service
 from billing_service.api.application import create_api
 from billing_service.api.deps import Services
-from billing_service.cli.console import fail, run, settings, warn_of_unknown_settings
+from billing_service.cli.console import fail, run, settings
 from billing_service.logs import set_up_logs
 
 
@@ -26,7 +26,6 @@ def serve(
         update={name: value for name, value in given.items() if value is not None}
     )
     set_up_logs(configured.log_level, json=configured.log_json)
-    warn_of_unknown_settings()
 
     async def started(services: Services) -> None:
         if not await services.users.any_admin():
@@ -62,7 +61,6 @@ def ingest(
     if not re.fullmatch("[A-Za-z0-9_-]{1,32}", name):
         fail(2, "--name has 1 to 32 of A-Z, a-z, 0-9, _ and -")
     set_up_logs(configured.log_level, json=configured.log_json)
-    warn_of_unknown_settings()
 
     async def work() -> None:
         if not retire:

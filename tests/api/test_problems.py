@@ -1,6 +1,7 @@
 """Errors are problem documents; requests have limits; answers have safe headers."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -27,6 +28,49 @@ async def test_every_error_is_a_problem(
 ) -> None:
     """Also those that the framework makes."""
     assert code(await api.client.request(method, path)) == (status, expected)
+
+
+async def test_a_parameter_that_a_route_does_not_have_is_refused(api: Api) -> None:
+    """Misspelt, it would do nothing, and the answer would look like what was asked for."""
+    for path, name, hint in (
+        ("/sessions/", "statsu", "Did you mean status?"),
+        ("/sessions/", "from", "no such parameter"),
+        ("/healthz", "x", "no such parameter"),
+    ):
+        answer = await api.request("admin", "GET", path, params={name: "garbage"})
+        assert code(answer) == (422, "invalid_request")
+        (error,) = problem(answer)["errors"]
+        assert error["path"] == f"query.{name}"
+        assert hint in error["message"]
+        assert "garbage" not in answer.text
+    many = "&".join(f"x{number}=1" for number in range(100))
+    answer = await api.client.get(f"/healthz?{many}&{'y' * 3000}=1")
+    assert code(answer) == (422, "invalid_request")
+    assert len(answer.text) < 3000
+
+
+async def test_every_parameter_that_is_described_is_known(api: Api) -> None:
+    """None that the description names is refused as unknown."""
+    document = (await api.client.get("/openapi.json")).json()
+    tried = 0
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            names = [
+                each["name"]
+                for each in operation.get("parameters", ())
+                if each["in"] == "query"
+            ]
+            if not names:
+                continue
+            tried += len(names)
+            answer = await api.request(
+                "driver",
+                method.upper(),
+                re.sub(r"{\w+}", "0" * 64, path),
+                params=dict.fromkeys(names, "1"),
+            )
+            assert "no such parameter" not in answer.text
+    assert tried > 20
 
 
 async def test_what_nobody_foresaw_tells_nothing(api: Api, caplog: Any) -> None:
