@@ -279,9 +279,9 @@ def _parts(value: object, separator: str) -> object:
 _OF_THE_TWIN = frozenset(
     f"{PREFIX}{name}"
     for name in (
-        "API_PORT", "BENCH", "BROKER_CA", "BROKER_PASSWORD", "BROKER_PORT", "BROKER_USERNAME",
-        "CARD", "DISCOVERY_PREFIX", "METER_PORT", "MODE", "OTA_PORT", "STATION", "TIME",
-        "TOPIC_PREFIX",
+        "API_PORT", "BENCH", "BROKER_CA", "BROKER_HOST", "BROKER_PASSWORD", "BROKER_PORT",
+        "BROKER_USERNAME", "CARD", "CARD_DELAY_MS", "CONTROL_LOST", "DISCOVERY_PREFIX", "FOLLOW",
+        "METER_PORT", "MODE", "OTA_PORT", "STATION", "TIME", "TOPIC_PREFIX",
     )
 )  # fmt: skip
 """What the firmware as a Linux program reads from the environment, which may be the same."""
