@@ -497,7 +497,9 @@ async def test_a_file_that_is_not_there(tmp_path: Path) -> None:
             await restore(database.engine, tmp_path / "nowhere.gz")
         with pytest.raises(BackupRefused, match="cannot be read: Is a directory"):
             await restore(database.engine, tmp_path)
-        with pytest.raises(BackupRefused, match="name a file in a folder that is there"):
+        with pytest.raises(
+            BackupRefused, match="name a file in a folder that is there"
+        ):
             await backup(database.engine, tmp_path / "no" / "backup.gz")
 
 
