@@ -181,6 +181,18 @@ async def test_charging_is_told_each_second(
     assert all(0.95 <= gap <= 1.5 for gap in gaps), gaps
 
 
+async def test_the_state_is_told_when_it_changes(
+    broker: Broker, bench: Bench, station: Twin
+) -> None:
+    """A session that goes on as it began is no news, whatever the clock reads to the millisecond."""
+    await charge(broker, bench)
+    frames = len(broker.ear.of("telemetry"))
+    await broker.until(lambda ear: len(ear.of("telemetry")) >= frames + 2)
+    before = len(broker.ear.of("state"))
+    await broker.until(lambda ear: len(ear.of("telemetry")) >= frames + 8)
+    assert len(broker.ear.of("state")) == before
+
+
 COMMANDS: list[tuple[dict[str, Any], str | None]] = [
     ({"command": "set_mode", "value": "solar"}, None),
     ({"command": "set_mode", "value": "turbo"}, "out_of_range"),

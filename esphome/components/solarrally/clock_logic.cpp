@@ -1,6 +1,7 @@
 #include "clock_logic.h"
 
 #include <cstdio>
+#include <cstdlib>
 
 namespace evstation {
 
@@ -109,8 +110,10 @@ void Clock::estimate(Millis now_ms, int64_t utc_ms) {
 }
 
 bool Clock::sync(Millis now_ms, int64_t utc_ms) {
-  this->offset_ms_ = utc_ms - now_ms;
+  const int64_t offset_ms = utc_ms - now_ms;
   const bool first = !this->synced_;
+  if (first || std::abs(offset_ms - this->offset_ms_) > CLOCK_SLACK_MS)
+    this->offset_ms_ = offset_ms;
   this->synced_ = true;
   return first;
 }

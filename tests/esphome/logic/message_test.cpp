@@ -88,6 +88,17 @@ TEST(Clock, CorrectsWhatItEstimated) {
   EXPECT_EQ(clock.utc(2000), 1700000001000 + clock.correction_ms());
 }
 
+TEST(Clock, ATimeThatWasToldDoesNotWaver) {
+  Clock clock;
+  clock.sync(5000, 1795426200000);
+  clock.sync(6000, 1795426201001);
+  EXPECT_EQ(clock.utc(2000), 1795426197000) << "a millisecond is the reading of two clocks";
+  clock.sync(7000, 1795426202000 - CLOCK_SLACK_MS);
+  EXPECT_EQ(clock.utc(2000), 1795426197000);
+  clock.sync(8000, 1795426203001 + CLOCK_SLACK_MS);
+  EXPECT_EQ(clock.utc(2000), 1795426197001 + CLOCK_SLACK_MS) << "a clock that was set is followed";
+}
+
 TEST(Message, AnEstimatedFrameIsCorrected) {
   const std::string frame =
       R"({"station":"a","boot":1,"seq":2,"timestamp":"2026-11-23T09:30:00.000Z","V":0,"session":null,"clock":"estimated"})";
