@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 ROOT = Path(__file__).resolve().parents[2]
-_MARK = "SOLARRALLY_TEST_RUN"
+_MARK = "TEST_RUN_OF_SOLARRALLY"
 
 
 class DemoCommand:
