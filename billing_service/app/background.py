@@ -21,8 +21,11 @@ MAINTENANCE_EVERY_S = 300.0
 
 UPDATES_EVERY_S = 5.0
 
+BURST_FRAMES = 100
+"""So many new frames in one round are a burst: nobody watches them come one by one."""
+
 METER_AGAIN_AFTER_S = 1.0
-"""Metering takes a fifth of the time at most, as long as that is enough to wait."""
+"""In a burst metering takes a fifth of the time, or this is the pause between its rounds."""
 
 RESTART_AFTER_S = 2.0
 
@@ -48,7 +51,7 @@ class MeterLoop:
             self._news.clear()
             began = asyncio.get_running_loop().time()
             try:
-                await self._metering.run_once()
+                frames = await self._metering.run_once()
                 await self._metering.end_idle()
             except StoreUnavailable as error:
                 self._failed = "the database cannot be reached"
@@ -60,9 +63,10 @@ class MeterLoop:
                 await self._again()
             else:
                 self._failed = None
-                # A round costs by the station: in a burst fewer rounds leave room for ingest.
-                took = asyncio.get_running_loop().time() - began
-                await asyncio.sleep(min(4 * took, METER_AGAIN_AFTER_S))
+                if frames >= BURST_FRAMES:
+                    # A round costs by the station: fewer of them leave room for ingest.
+                    took = asyncio.get_running_loop().time() - began
+                    await asyncio.sleep(min(4 * took, METER_AGAIN_AFTER_S))
 
     async def check(self) -> str | None:
         """Return what went wrong the last time."""

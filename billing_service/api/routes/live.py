@@ -11,6 +11,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
@@ -23,7 +24,6 @@ from billing_service.api.deps import (
     check_scope,
 )
 from billing_service.api.schemas import FrameOut, LiveOut, RunningCostOut, SessionOut
-from billing_service.domain.cdr import Cdr
 from billing_service.domain.errors import (
     DomainError,
     NotAllowed,
@@ -44,6 +44,9 @@ TRY_LATER = 1013
 ENDED = 1000
 
 TOKEN_WITHIN_S = 10.0
+TEXTS_KEPT = 256
+"""Of the latest updates: as many as a slow listener may fall behind, and some."""
+
 READ_AGAIN_S = 30.0
 """After so long without an update the session is read anew: one may have been lost on the way."""
 
@@ -152,37 +155,27 @@ async def _send(
     detail: SessionDetail,
     updates: AsyncIterator[LiveUpdate],
 ) -> tuple[int, str]:
-    await _say(
-        websocket,
-        LiveOut(
-            session=SessionOut.of(detail.session),
-            frame=None,
-            cost=_cost(detail.cost),
-        ),
-    )
+    first = LiveUpdate(session=detail.session, frame=None, running_cost=detail.cost)
+    await websocket.send_text(_text(first))
     session, more = detail.session, False
     while more or session.status in OPEN:
         update = await anext(updates)
         session, more = update.session, update.more
         if not viewer.is_admin and session.user_id != viewer.user_id:
             return NOT_FOUND, "There is no such session."
-        await _say(
-            websocket,
-            LiveOut(
-                session=SessionOut.of(session),
-                frame=None if update.frame is None else FrameOut.of(update.frame),
-                cost=_cost(update.running_cost),
-            ),
-        )
+        await websocket.send_text(_text(update))
     return ENDED, "The session has ended."
 
 
-async def _say(websocket: WebSocket, message: LiveOut) -> None:
-    await websocket.send_text(message.model_dump_json())
-
-
-def _cost(cdr: Cdr | None) -> RunningCostOut | None:
-    return None if cdr is None else RunningCostOut.of(cdr)
+@lru_cache(maxsize=TEXTS_KEPT)
+def _text(update: LiveUpdate) -> str:
+    """Return an update as JSON, made once for all who listen."""
+    cost = update.running_cost
+    return LiveOut(
+        session=SessionOut.of(update.session),
+        frame=None if update.frame is None else FrameOut.of(update.frame),
+        cost=None if cost is None else RunningCostOut.of(cost),
+    ).model_dump_json()
 
 
 async def _until_left(websocket: WebSocket) -> None:

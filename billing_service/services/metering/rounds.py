@@ -53,16 +53,17 @@ class Metering:
         self._inferred = InferredSessions(settings, openings, self._folds, settled)
 
     async def run_once(self) -> int:
-        """Meter every station that has something new; return how many there were."""
+        """Meter every station that has something new; return how many frames were new."""
         async with self._open_uow() as uow:
             stations = await uow.marks.waiting()
         ours = [
             station_id for station_id in stations if await self._is_ours(station_id)
         ]
+        frames = 0
         for station_id in ours:
-            await self.meter_station(station_id)
+            frames += await self.meter_station(station_id)
         await self._merge_marks()
-        return len(ours)
+        return frames
 
     async def _is_ours(self, station_id: str) -> bool:
         return self._leases is None or await self._leases.hold(station_id)
@@ -76,13 +77,13 @@ class Metering:
             if crowded:
                 await uow.commit()
 
-    async def meter_station(self, station_id: str) -> None:
-        """Bring one station's sessions up to date, in one transaction."""
+    async def meter_station(self, station_id: str) -> int:
+        """Bring one station's sessions up to date, in one transaction; return the new frames."""
         try:
             async with self._open_uow() as uow:
                 marks = await uow.marks.take(station_id)
                 if not marks:
-                    return
+                    return 0
                 station = await uow.stations.get(station_id)
                 # Ingest stores the station with its first marks.
                 assert station is not None
@@ -96,6 +97,7 @@ class Metering:
             if outcome.session.status is not SessionStatus.ACTIVE:
                 self._folds.forget(outcome.session.id)
             self._tell(outcome, station.time_zone)
+        return sum(len(outcome.new) for outcome in outcomes)
 
     async def end_idle(self) -> int:
         """End inferred sessions of stations that have fallen silent; return how many."""

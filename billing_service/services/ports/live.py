@@ -10,9 +10,11 @@ from billing_service.domain.frame import Frame
 from billing_service.domain.session import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LiveUpdate:
     """What a listener of a running session hears. Money and energies are strings on the wire.
+
+    One object goes to all listeners of a process, and is known to them by its identity.
 
     Each update of a batch tells of the session after all of it. ``more`` of the same batch follow:
     a session that has ended is not told to the end before the last of them.
