@@ -63,6 +63,7 @@ async def test_two_workers_share_the_load_whatever_happens_to_them(
             again = site.program("ingest", "--name", "one")
             await again.start()
             try:
+                await _until_connected(again)
                 await site.check()
             finally:
                 await again.stop()
