@@ -77,13 +77,20 @@ void Pilot::step(Millis now_ms, float high_v, float low_v, bool pwm_on) {
   if (seen != this->state_ && now_ms - since_ms >= wait_ms)
     this->state_ = seen;
 
+  const bool judged = pwm_on && has_vehicle(seen);
   // NaN is not below the limit either: an unread low side is no proof of a diode.
-  const bool suspect = pwm_on && has_vehicle(seen) && !(low_v <= this->settings_.diode_voltage_v);
-  if (suspect && !this->diode_suspect_)
+  const bool suspect = judged && !(low_v <= this->settings_.diode_voltage_v);
+  if (judged != this->diode_judged_ || suspect != this->diode_suspect_)
     this->diode_since_ms_ = now_ms;
+  this->diode_judged_ = judged;
   this->diode_suspect_ = suspect;
-  if (suspect && now_ms - this->diode_since_ms_ >= this->settings_.debounce_stop_ms)
-    this->diode_missing_ = true;
+  if (judged && now_ms - this->diode_since_ms_ >= this->settings_.debounce_stop_ms) {
+    this->diode_missing_ = this->diode_missing_ || suspect;
+    this->diode_seen_ = this->diode_seen_ || !suspect;
+  }
+  // The next car, and each new offer, shows it again.
+  if (!pwm_on || !has_vehicle(this->state_))
+    this->diode_seen_ = false;
   if (this->state_ == PilotState::A)
     this->diode_missing_ = false;
 }

@@ -50,6 +50,8 @@ class Pilot {
   PilotState state() const { return this->state_; }
   /// Whether the car's diode is missing: latched until no car is connected.
   bool diode_missing() const { return this->diode_missing_; }
+  /// Whether the car has shown its diode since the PWM runs: nothing may be energised before.
+  bool diode_seen() const { return this->diode_seen_; }
 
   /// The state of a high-side voltage, without history. The bands meet half way between the nominal 12, 9, 6, 3, 0 and
   /// −12 V of IEC 61851-1, Table A.2.
@@ -62,9 +64,12 @@ class Pilot {
   Millis candidate_since_ms_ = 0;
   /// Since when the line has, or has not, been in C or D without a break.
   Millis asking_changed_ms_ = 0;
+  /// Whether the low side can be judged, whether it is then wrong, and since when both are so.
+  bool diode_judged_ = false;
   bool diode_suspect_ = false;
   Millis diode_since_ms_ = 0;
   bool diode_missing_ = false;
+  bool diode_seen_ = false;
 };
 
 }  // namespace evstation

@@ -273,7 +273,8 @@ void Station::drive_(const StationInputs &inputs) {
       this->requested_ = Source::NONE;
       this->stopping_ = false;
     }
-  } else if (this->contactors_.all_open()) {
+  } else if (this->contactors_.all_open() && (!settings.has_pilot || this->pilot_.diode_seen())) {
+    // Who plugs in a resistor in the place of a car finds no voltage, not even until it is told from one.
     this->requested_ = desired;
   }
   this->contactors_.request(this->requested_);

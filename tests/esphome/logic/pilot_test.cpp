@@ -107,4 +107,25 @@ TEST(Pilot, ASteadyPilotSaysNothingOfTheDiode) {
   Line line;
   line.run(500, 9.0f, 9.0f, false);
   EXPECT_FALSE(line.pilot.diode_missing());
+  EXPECT_FALSE(line.pilot.diode_seen());
+}
+
+TEST(Pilot, TheDiodeIsSeenWithThePwmAloneAndByEachCarAnew) {
+  Line line;
+  line.run(500, 6.0f, 6.0f, false);
+  EXPECT_FALSE(line.pilot.diode_seen());
+  line.run(20, 6.0f, -12.0f);
+  EXPECT_FALSE(line.pilot.diode_seen()) << "one reading is no proof";
+  line.run(20, 6.0f, -12.0f);
+  EXPECT_TRUE(line.pilot.diode_seen());
+  line.run(10, 6.0f, -6.0f);
+  EXPECT_TRUE(line.pilot.diode_seen()) << "nor is one of the contrary";
+  line.run(10, 6.0f, 6.0f, false);
+  EXPECT_FALSE(line.pilot.diode_seen()) << "a new offer asks again";
+  line.run(50, 6.0f, -12.0f);
+  ASSERT_TRUE(line.pilot.diode_seen());
+  line.run(300, 12.0f, -12.0f);
+  EXPECT_FALSE(line.pilot.diode_seen()) << "the next car may have none";
+  line.run(300, 6.0f, -6.0f);
+  EXPECT_FALSE(line.pilot.diode_seen());
 }

@@ -18,6 +18,8 @@ struct World {
   bool plugged = false;
   bool wants = true;
   bool stops = true;
+  /// Without one it is a resistor that is plugged in.
+  bool diode = true;
   float draw_a = 0.0f;
   double wh[SOURCES] = {1000.0, 2000.0};
   bool meter_speaks[SOURCES] = {true, true};
@@ -51,8 +53,8 @@ struct World {
     } else if (offered_a > 0.0f || stops) {
       draw_a = offered_a;
     }
-    inputs.pilot_high_v = !plugged ? 12.0f : wants && (pwm || draw_a > 0.0f) ? 6.0f : 9.0f;
-    inputs.pilot_low_v = pwm ? -12.0f : inputs.pilot_high_v;
+    inputs.pilot_high_v = !plugged ? 12.0f : wants && (pwm || draw_a > 0.0f || !diode) ? 6.0f : 9.0f;
+    inputs.pilot_low_v = !pwm ? inputs.pilot_high_v : diode ? -12.0f : -6.0f;
     for (int i = 0; i < SOURCES; i++) {
       inputs.aux_closed[i] = station.coil(i);
       const float v = i == SOLAR ? solar_v : grid_v;
@@ -103,6 +105,19 @@ TEST(Station, EnergisesOnlyWhenTheCarAsks) {
   world.run(3000);
   EXPECT_EQ(world.station.source(), Source::GRID);
   EXPECT_TRUE(world.station.charging());
+}
+
+TEST(Station, AResistorInThePlaceOfACarIsNeverEnergised) {
+  World world;
+  world.station.set_mode(Mode::GRID);
+  world.run(3000);
+  world.diode = false;
+  world.plugged = true;
+  for (int i = 0; i < 300; i++) {
+    world.run(10);
+    ASSERT_FALSE(world.station.coil(GRID)) << world.inputs.now_ms;
+  }
+  EXPECT_TRUE(world.station.faults().has(Fault::DIODE_MISSING));
 }
 
 TEST(Station, OpensAtOnceWhenThePlugIsPulled) {
