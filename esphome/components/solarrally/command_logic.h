@@ -57,7 +57,7 @@ class CommandJudge {
  public:
   /// A command this much older than now is stale. One from the future is its sender's wrong clock, and is obeyed.
   static constexpr int64_t STALE_MS = 60000;
-  static constexpr size_t MAX_PAYLOAD = 65536;
+  static constexpr size_t MAX_PAYLOAD = 4096;
   /// Ids that are remembered.
   static constexpr size_t MAX_IDS = 128;
 

@@ -149,7 +149,7 @@ class Parser {
   }
 
   bool value_(JsonValue *value, int depth) {
-    if (depth > MAX_DEPTH)
+    if (depth > MAX_DEPTH || ++this->values_ > MAX_JSON_VALUES)
       return false;
     this->space_();
     switch (this->peek_()) {
@@ -324,6 +324,7 @@ class Parser {
 
   std::string_view text_;
   size_t at_ = 0;
+  int values_ = 0;
 };
 
 }  // namespace

@@ -54,7 +54,12 @@ struct JsonValue {
   const JsonValue *member(const std::string &name) const;
 };
 
-/// Read strict JSON (RFC 8259): UTF-8, no comments, no `NaN`, one value, at most eight levels deep.
+/// Most values that are read from one text: a value takes a hundred bytes of a memory of a hundred thousand, so that a few
+/// thousand zeros could end the program.
+constexpr int MAX_JSON_VALUES = 64;
+
+/// Read strict JSON (RFC 8259): UTF-8, no comments, no `NaN`, one value, at most eight levels deep, and at most
+/// `MAX_JSON_VALUES` values.
 /// @return whether it is JSON; `value` is only changed then
 bool parse_json(std::string_view text, JsonValue *value);
 

@@ -59,6 +59,19 @@ TEST(Command, WithoutAReadableIdThereIsNoAnswer) {
   EXPECT_EQ(judge.ignored(), 8u);
 }
 
+TEST(Command, WhatWouldFillTheMemoryIsIgnored) {
+  CommandJudge judge;
+  const std::string start = R"({"id":"a","command":"start")";
+  std::string zeros = R"(,"more":[0)";
+  for (int i = 0; i < 1000; i++)
+    zeros += ",0";
+  ASSERT_LT((start + zeros).size(), CommandJudge::MAX_PAYLOAD);
+  EXPECT_FALSE(judge.judge(start + zeros + "]}", false, here()).answer);
+  EXPECT_FALSE(judge.judge(start + std::string(CommandJudge::MAX_PAYLOAD, ' ') + "}", false, here()).answer);
+  EXPECT_EQ(judge.ignored(), 2u);
+  EXPECT_TRUE(judge.judge(start + R"(,"more":[0,[0,{"x":0}]],"note":")" + std::string(3000, 'x') + R"("})", false, here()).ok);
+}
+
 TEST(Command, UpdatesAreRefusedWhileAContactorIsClosed) {
   const std::string update = R"(,"command":"update_firmware","value":{"url":"https://x.invalid/f","sha256":")" +
                              std::string(64, 'a') + R"(","version":"2"}})";
