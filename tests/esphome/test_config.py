@@ -240,6 +240,9 @@ def generated(firmware: Path, esphome: RunEsphome) -> Path:
         "CONFIG_APP_PROJECT_VER_FROM_CONFIG=y",
         'CONFIG_APP_PROJECT_VER="0.1.0"',
         "CONFIG_MBEDTLS_CERTIFICATE_BUNDLE=y",
+        # What is published goes out at once; without the first the second is dropped silently.
+        "CONFIG_MQTT_USE_CUSTOM_CONFIG=y",
+        "CONFIG_MQTT_POLL_READ_TIMEOUT_MS=50",
     ],
 )
 def test_esp32_safety_option(generated: Path, option: str) -> None:
@@ -260,6 +263,14 @@ def test_contactors_open_for_updates(generated: Path) -> None:
         "#define USE_OTA_STATE_LISTENER"
         in (generated / "src" / "esphome" / "core" / "defines.h").read_text()
     )
+
+
+def test_sun_is_not_known_while_home_assistant_is_away(generated: Path) -> None:
+    """What Home Assistant said last of the sun does not hold for ever."""
+    main = (generated / "src" / "main.cpp").read_text()
+    assert "set_state_subscription_only" in main
+    assert "ForCondition" in main
+    assert "available_power->publish_state(NAN)" in main
 
 
 def test_example_secrets_hold_no_secret() -> None:

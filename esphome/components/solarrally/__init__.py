@@ -402,6 +402,10 @@ async def _mqtt_to_code(var: cg.MockObj, config: ConfigType) -> None:
         return
     # esp-mqtt links esp-tls even for a plain connection.
     request_tls()
+    # Its task sends what waits, one message a turn, and sleeps a second in each turn unless something is received:
+    # frames would be late, and be taken for unacknowledged.
+    add_idf_sdkconfig_option("CONFIG_MQTT_USE_CUSTOM_CONFIG", True)
+    add_idf_sdkconfig_option("CONFIG_MQTT_POLL_READ_TIMEOUT_MS", 50)
     if idf_version() >= cv.Version(6, 0, 0):
         add_idf_component(name="espressif/mqtt", ref="1.0.0")
     else:

@@ -1,10 +1,13 @@
 #include "esphome/core/defines.h"
 #if defined(USE_ESP32) && defined(USE_SOLARRALLY_MQTT)
 
+#include <chrono>
 #include <deque>
 #include <mqtt_client.h>
 #include <mutex>
+#include <thread>
 
+#include "command_logic.h"
 #include "esphome/components/network/util.h"
 #include "esphome/core/log.h"
 #include "mqtt_link.h"
@@ -39,6 +42,7 @@ class Esp32MqttLink final : public MqttLink {
     idf.session.last_will.retain = 1;
     idf.network.reconnect_timeout_ms = RECONNECT_MS;
     idf.network.timeout_ms = WRITE_TIMEOUT_MS;
+    idf.outbox.limit = MAX_OUTBOX_BYTES;
     this->client_ = esp_mqtt_client_init(&idf);
     if (this->client_ == nullptr) {
       ESP_LOGE(TAG, "The MQTT client cannot be made");
@@ -56,6 +60,7 @@ class Esp32MqttLink final : public MqttLink {
     {
       std::lock_guard<std::mutex> guard(this->mutex_);
       events.swap(this->events_);
+      this->received_bytes_ = 0;
     }
     for (const Event &event : events)
       this->dispatch_(event);
@@ -74,8 +79,12 @@ class Esp32MqttLink final : public MqttLink {
   }
 
   void stop() override {
-    if (this->client_ != nullptr && this->started_)
-      esp_mqtt_client_stop(this->client_);
+    if (this->client_ == nullptr || !this->started_)
+      return;
+    // The client's own task sends what waits, a message a turn; stopping it throws away the rest.
+    if (this->up_)
+      std::this_thread::sleep_for(std::chrono::milliseconds(GOODBYE_MS));
+    esp_mqtt_client_stop(this->client_);
   }
 
  protected:
@@ -89,9 +98,11 @@ class Esp32MqttLink final : public MqttLink {
   /// The client holds its lock while it writes, and whoever publishes waits for it: a network that takes nothing must not
   /// hold up the main loop until the watchdog ends it.
   static constexpr int WRITE_TIMEOUT_MS = 3000;
-  /// A flood of messages must not fill the memory; commands are few.
-  static constexpr size_t MAX_EVENTS = 64;
-  static constexpr int MAX_PAYLOAD = 65536;
+  /// What waits to be sent, and what was received, must not fill the memory; commands are few and short.
+  static constexpr size_t MAX_OUTBOX_BYTES = 49152;
+  static constexpr size_t MAX_RECEIVED_BYTES = 16384;
+  static constexpr int MAX_PAYLOAD = ::evstation::CommandJudge::MAX_PAYLOAD;
+  static constexpr int GOODBYE_MS = 300;
 
   static void handle(void *self, esp_event_base_t base, int32_t id, void *data) {
     (void) base;
@@ -128,8 +139,9 @@ class Esp32MqttLink final : public MqttLink {
 
   void push_(Event event) {
     std::lock_guard<std::mutex> guard(this->mutex_);
-    if (event.kind == Kind::MESSAGE && this->events_.size() >= MAX_EVENTS)
+    if (this->received_bytes_ + event.payload.size() > MAX_RECEIVED_BYTES)
       return;
+    this->received_bytes_ += event.payload.size();
     this->events_.push_back(std::move(event));
   }
 
@@ -164,6 +176,7 @@ class Esp32MqttLink final : public MqttLink {
   bool partial_retained_{false};
   std::mutex mutex_;
   std::deque<Event> events_;
+  size_t received_bytes_{0};
 };
 
 std::unique_ptr<MqttLink> make_mqtt_link() { return std::make_unique<Esp32MqttLink>(); }

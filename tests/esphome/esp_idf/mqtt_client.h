@@ -65,6 +65,9 @@ struct esp_mqtt_client_config_t {
     int reconnect_timeout_ms;
     int timeout_ms;
   } network;
+  struct {
+    uint64_t limit;
+  } outbox;
 };
 esp_mqtt_client_handle_t esp_mqtt_client_init(const esp_mqtt_client_config_t *config);
 esp_err_t esp_mqtt_client_start(esp_mqtt_client_handle_t client);
