@@ -96,6 +96,17 @@ void FrameLog::begin() {
   this->state_ = LogState::OK;
 }
 
+bool FrameLog::read_(const std::string &name, File *file, int64_t offset, size_t size, std::string *data) {
+  if (this->storage_->read(name, offset, size, data) && !data->empty())
+    return true;
+  if (this->storage_->ready()) {
+    file->unreadable = true;
+  } else {
+    this->state_ = LogState::MISSING;
+  }
+  return false;
+}
+
 void FrameLog::find_newest_() {
   for (auto file = this->files_.rbegin(); file != this->files_.rend(); ++file) {
     // Its last whole line; the very last may be torn.
@@ -157,13 +168,11 @@ void FrameLog::count() {
   if (this->state_ == LogState::MISSING || this->state_ == LogState::FAILED)
     return;
   for (auto &[name, file] : this->files_) {
-    if (file.counted >= file.size)
+    if (file.counted >= file.size || file.unreadable)
       continue;
     std::string chunk;
-    if (!this->storage_->read(name, file.counted, COUNT_BYTES, &chunk) || chunk.empty()) {
-      this->state_ = LogState::FAILED;
+    if (!this->read_(name, &file, file.counted, COUNT_BYTES, &chunk))
       return;
-    }
     file.lines += static_cast<size_t>(std::count(chunk.begin(), chunk.end(), '\n'));
     file.counted += static_cast<int64_t>(chunk.size());
     return;
@@ -197,23 +206,33 @@ bool FrameLog::open_(int64_t utc_ms) {
   return false;
 }
 
-bool FrameLog::make_room_() {
-  while (this->storage_->free_bytes() < MIN_FREE_BYTES) {
-    // What was sent goes first, then the oldest day.
-    std::string victim;
-    for (const auto &[name, file] : this->files_) {
-      if (name == this->current_)
-        continue;
-      if (file.sent >= file.size) {
-        victim = name;
-        break;
-      }
-      if (victim.empty())
-        victim = name;
+bool FrameLog::drop_(bool unsent_too) {
+  // What was sent goes first, then the oldest day.
+  std::string victim;
+  for (const auto &[name, file] : this->files_) {
+    if (name == this->current_)
+      continue;
+    if (file.sent >= file.size) {
+      victim = name;
+      break;
     }
-    if (victim.empty() || !this->storage_->remove(victim))
+    if (victim.empty() && unsent_too)
+      victim = name;
+  }
+  if (victim.empty() || !this->storage_->remove(victim))
+    return false;
+  this->files_.erase(victim);
+  std::erase(this->mine_, victim);
+  return true;
+}
+
+bool FrameLog::make_room_() {
+  // One at a time: a card with thousands must not hold up the main loop.
+  if (this->files_.size() > MAX_FILES)
+    this->drop_(false);
+  while (this->storage_->free_bytes() < MIN_FREE_BYTES) {
+    if (!this->drop_(true))
       return false;
-    this->files_.erase(victim);
   }
   return true;
 }
@@ -245,14 +264,15 @@ bool FrameLog::append(const std::string &frame, int64_t utc_ms) {
 bool FrameLog::next(size_t max_frames, size_t max_bytes, Batch *batch) {
   if (this->state_ == LogState::MISSING || this->state_ == LogState::FAILED)
     return false;
-  for (const auto &[name, file] : this->files_) {
+  for (auto &[name, file] : this->files_) {
     const int64_t from = file.sent;
-    if (from >= file.size)
+    if (from >= file.size || file.unreadable)
       continue;
     std::string text;
-    if (!this->storage_->read(name, from, max_bytes, &text) || text.empty()) {
-      this->state_ = LogState::FAILED;
-      return false;
+    if (!this->read_(name, &file, from, max_bytes, &text)) {
+      if (this->state_ == LogState::MISSING)
+        return false;
+      continue;
     }
     *batch = Batch{};
     batch->name = name;

@@ -51,6 +51,9 @@ class FrameLog {
   static constexpr int64_t MAX_FILE_BYTES = 1 << 20;
   static constexpr int64_t MIN_FREE_BYTES = 4 << 20;
   static constexpr size_t MAX_LINE_BYTES = 4096;
+  /// Files that are sent are kept for people up to this many files; each takes memory, and a line in what is remembered as
+  /// sent. Files that wait are never dropped for their number.
+  static constexpr size_t MAX_FILES = 200;
   /// What one call of `count` reads: a log of days is counted while the station works, not while it starts.
   static constexpr size_t COUNT_BYTES = 8192;
 
@@ -93,11 +96,17 @@ class FrameLog {
     /// Between `sent` and `counted` there are so many lines.
     int64_t counted = 0;
     size_t lines = 0;
+    /// The card has places that cannot be read; this file has one, and the others are not held up by it.
+    bool unreadable = false;
   };
 
+  /// Read of a file; one that cannot be read is left aside until the card is looked at again.
+  bool read_(const std::string &name, File *file, int64_t offset, size_t size, std::string *data);
   bool ours_(const std::string &name) const;
   void find_newest_();
   bool open_(int64_t utc_ms);
+  /// Remove one file: the oldest that was sent, or, if it must be, the oldest of all.
+  bool drop_(bool unsent_too);
   bool make_room_();
   void save_sent_();
   void load_sent_();

@@ -18,6 +18,8 @@ struct Card : Storage {
   std::map<std::string, std::string> files;
   bool there = true;
   bool broken = false;
+  /// A file with a place that cannot be read.
+  std::string unreadable;
   int64_t room = 1 << 30;
 
   bool ready() override { return there; }
@@ -34,7 +36,7 @@ struct Card : Storage {
   }
   bool read(const std::string &name, int64_t offset, size_t size, std::string *data) override {
     const auto found = files.find(name);
-    if (!there || found == files.end())
+    if (!there || found == files.end() || name == unreadable)
       return false;
     const auto from = std::min(static_cast<size_t>(offset), found->second.size());
     *data = found->second.substr(from, size);

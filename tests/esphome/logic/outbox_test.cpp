@@ -99,6 +99,66 @@ TEST(FrameLog, AFullCardDropsTheOldestDay) {
   EXPECT_EQ(log.state(), LogState::FULL);
 }
 
+TEST(FrameLog, KeepsSentFilesUpToANumberAndAllThatWait) {
+  Card card;
+  const int many = static_cast<int>(FrameLog::MAX_FILES) + 20;
+  std::string sent;
+  for (int n = 0; n < many; n++) {
+    const std::string name = "garage-20261001-" + std::to_string(n) + ".log";
+    card.files[name] = log_line(frame(1, n));
+    if (n != 3)
+      sent += log_line(name + " " + std::to_string(card.files[name].size()));
+  }
+  card.files["garage.sent"] = sent;
+  FrameLog log(&card, "garage");
+  log.begin();
+  for (int i = 0; i < 50; i++)
+    ASSERT_TRUE(log.append(frame(2, i), NOON));
+  EXPECT_EQ(card.files.size() - 1, FrameLog::MAX_FILES);
+  EXPECT_EQ(card.files.count("garage-20261001-2.log"), 0u);
+  EXPECT_EQ(card.files.count("garage-20261001-3.log"), 1u) << "it was never sent";
+  EXPECT_EQ(card.files.count("garage-20261001-" + std::to_string(many - 1) + ".log"), 1u);
+}
+
+TEST(FrameLog, AFileThatCannotBeReadHoldsUpNoOther) {
+  Card card;
+  for (const char *day : {"20261120", "20261121", "20261122"})
+    card.files["garage-" + std::string(day) + "-0.log"] = log_line(frame(1, day[7] - '0'));
+  card.unreadable = "garage-20261121-0.log";
+  FrameLog log(&card, "garage");
+  log.begin();
+  for (int i = 0; i < 5; i++)
+    log.count();
+  EXPECT_EQ(log.state(), LogState::OK);
+  EXPECT_TRUE(log.append(frame(2, 0), NOON));
+  FrameLog::Batch batch;
+  std::vector<std::string> sent;
+  while (log.next(10, 10000, &batch)) {
+    sent.insert(sent.end(), batch.frames.begin(), batch.frames.end());
+    log.sent(batch);
+  }
+  EXPECT_EQ(seqs(sent), (std::set<std::pair<int, int>>{{1, 0}, {1, 2}, {2, 0}}));
+  EXPECT_EQ(log.pending(), 1u) << "that it is there is not forgotten";
+  card.unreadable.clear();
+  log.begin();
+  ASSERT_TRUE(log.next(10, 10000, &batch));
+  EXPECT_EQ(batch.frames, std::vector<std::string>{frame(1, 1)}) << "it is tried again";
+}
+
+TEST(FrameLog, ACardThatIsPulledWhileItIsReadIsMissing) {
+  Card card;
+  card.files["garage-20261120-0.log"] = log_line(frame(1, 0));
+  FrameLog log(&card, "garage");
+  log.begin();
+  card.there = false;
+  FrameLog::Batch batch;
+  EXPECT_FALSE(log.next(10, 10000, &batch));
+  EXPECT_EQ(log.state(), LogState::MISSING);
+  card.there = true;
+  log.begin();
+  EXPECT_TRUE(log.next(10, 10000, &batch));
+}
+
 TEST(FrameLog, APulledCardIsAWarning) {
   Card card;
   FrameLog log(&card, "garage");
