@@ -98,6 +98,7 @@ def test_targets_offer_the_same_ids() -> None:
             "must be between 2 and 60, not 1",
         ),
         ("time_id: wall_clock", "  phases: 4", "must be between 1 and 3, not 4"),
+        ("time_id: wall_clock", "  phases: 2", "must be 1 or 3, not 2"),
         (
             "time_id: wall_clock",
             "  phases: three",
@@ -125,6 +126,21 @@ def test_targets_offer_the_same_ids() -> None:
         ),
         (
             "time_id: wall_clock",
+            "  cable_current: 10A\n  min_current: 16A",
+            "cable_current (10 A) is below min_current (16 A)",
+        ),
+        (
+            "time_id: wall_clock",
+            "  min_current: 10A\n  control_lost: {action: limit}",
+            "current (6 A) is below min_current (10 A): that is 'action: stop'",
+        ),
+        (
+            "pwm: pilot_pwm",
+            "    stop_timeout: 2s",
+            "must be between 3s and 10s, not 2s",
+        ),
+        (
+            "time_id: wall_clock",
             "  control_lost: {action: explode}",
             "valid options are 'keep', 'limit', 'stop'",
         ),
@@ -134,10 +150,11 @@ def test_wrong_setting_is_named(
     firmware: Path, esphome: RunEsphome, where: str, line: str, message: str
 ) -> None:
     """A setting out of its range is refused with the range."""
-    core = (
-        firmware
-        / "packages"
-        / ("contactors.yaml" if where == "contactors:" else "core.yaml")
+    (core,) = (
+        path
+        for path in (firmware / "packages").glob("*.yaml")
+        if path.name in ("contactors.yaml", "control_pilot.yaml", "core.yaml")
+        and where in path.read_text()
     )
     original = core.read_text()
     keys = tuple(f"{row.split(':')[0].strip()}:" for row in line.splitlines())

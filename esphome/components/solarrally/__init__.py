@@ -235,6 +235,21 @@ def _validate(config: ConfigType) -> ConfigType:
             f"min_current ({config['min_current']:g} A) is above max_current ({config['max_current']:g} A)",
             path=["min_current"],
         )
+    if config["phases"] == 2:
+        raise cv.Invalid("must be 1 or 3, not 2", path=["phases"])
+    if config["cable_current"] < config["min_current"]:
+        raise cv.Invalid(
+            f"cable_current ({config['cable_current']:g} A) is below min_current ({config['min_current']:g} A): "
+            "no car would ever charge",
+            path=["cable_current"],
+        )
+    lost = config[CONF_CONTROL_LOST]
+    if lost[CONF_ACTION] == "limit" and lost[CONF_CURRENT] < config["min_current"]:
+        raise cv.Invalid(
+            f"current ({lost[CONF_CURRENT]:g} A) is below min_current ({config['min_current']:g} A): "
+            "that is 'action: stop'",
+            path=[CONF_CONTROL_LOST, CONF_CURRENT],
+        )
     auto = config[CONF_AUTO]
     if not auto["collapse_voltage"] < auto["min_voltage"] < auto["return_voltage"]:
         raise cv.Invalid(

@@ -155,7 +155,7 @@ RATING = (
         low=1,
         high=3,
         default=1,
-        why="Phases that charge the car.",
+        why="Phases that charge the car: 1 or 3.",
     ),
 )
 
@@ -358,10 +358,10 @@ PILOT = (
     _time(
         "stop_timeout",
         "stop_timeout_ms",
-        "1s",
+        "3s",
         "10s",
         "3s",
-        "How long a car may take to stop drawing before its supply is cut (IEC 61851-1: 3 s).",
+        "How long a car may take to stop drawing before its supply is cut (IEC 61851-1 gives it 3 s).",
     ),
 )
 

@@ -69,7 +69,8 @@ bool Station::reset_faults() {
   this->contactors_.reset();
   for (int index = 0; index < SOURCES; index++) {
     const Meter &meter = this->meters_[index];
-    if (!meter.valid() || meter.reading().power_w <= LEAK_POWER_W)
+    // A meter that is silent proves nothing: the other source would be closed onto a weld.
+    if (meter.valid() && meter.reading().power_w <= LEAK_POWER_W)
       this->leak_[index] = false;
   }
   this->overcurrent_ = false;
@@ -226,9 +227,11 @@ void Station::drive_(const StationInputs &inputs) {
   SourceInputs sources;
   const Meter &solar = this->meters_[SOLAR];
   sources.solar_voltage_v = solar.valid() ? solar.reading().voltage_v : NAN;
-  sources.solar_available_w = inputs.available_solar_w;
+  // Whoever measures may send any number; one without end says no more than none.
+  const float available_w = std::isfinite(inputs.available_solar_w) ? inputs.available_solar_w : NAN;
+  sources.solar_available_w = available_w;
   // Where the limit follows the sun, a sun that nobody measures cannot be followed.
-  if (settings.follow_on == Follow::SOLAR && std::isnan(inputs.available_solar_w))
+  if (settings.follow_on == Follow::SOLAR && std::isnan(available_w))
     sources.solar_available_w = 0.0f;
   for (int index = 0; index < SOURCES; index++)
     sources.usable[index] = settings.wired[index] && !this->meters_[index].silent();
@@ -245,8 +248,8 @@ void Station::drive_(const StationInputs &inputs) {
   if (limits.follow_solar) {
     CurrentLimits others = limits;
     others.follow_solar = false;
-    limits.solar_a = this->follower_.step(this->now_ms_, inputs.available_solar_w,
-                                          effective_limit(others, settings.min_current_a));
+    limits.solar_a =
+        this->follower_.step(this->now_ms_, available_w, effective_limit(others, settings.min_current_a));
   } else {
     this->follower_.reset();
   }

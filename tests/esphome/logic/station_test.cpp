@@ -211,6 +211,19 @@ TEST(Station, PowerThroughAnOpenContactorIsAWeld) {
   EXPECT_EQ(world.station.source(), Source::SOLAR) << "that is where the power comes from";
 }
 
+TEST(Station, ASilentMeterDoesNotEndAWeldThatItSaw) {
+  World world;
+  world.run(5010);
+  world.meter_speaks[SOLAR] = false;
+  world.station.feed(SOLAR, world.inputs.now_ms, {230.0f, 5.0f, 1150.0f, 1000.0, true});
+  world.run(15000);
+  ASSERT_TRUE(world.station.faults().has(Fault::SOLAR_METER_SILENT));
+  EXPECT_FALSE(world.station.reset_faults()) << "the other source would be closed onto the weld";
+  world.meter_speaks[SOLAR] = true;
+  world.run(2000);
+  EXPECT_TRUE(world.station.reset_faults());
+}
+
 TEST(Station, AReadingFromBeforeTheOpeningIsNoWeld) {
   World world;
   world.station.set_mode(Mode::GRID);
@@ -316,6 +329,20 @@ TEST(Station, FollowsTheSun) {
   world.run(70000);
   EXPECT_EQ(world.station.source(), Source::NONE);
   EXPECT_EQ(world.station.status(), Status::WAITING_FOR_SUN);
+}
+
+TEST(Station, ASunWithoutEndIsNoSun) {
+  auto settings = World::with_pilot();
+  settings.follow_on = Follow::SURPLUS;
+  World world(settings);
+  world.station.set_mode(Mode::GRID);
+  world.plugged = true;
+  world.inputs.available_solar_w = INFINITY;
+  world.run(200000);
+  EXPECT_EQ(world.station.offered_current_a(), 0.0f);
+  world.inputs.available_solar_w = 3000.0f;
+  world.run(200000);
+  EXPECT_NEAR(world.station.offered_current_a(), 2900.0f / 230.0f, 0.1f);
 }
 
 TEST(Station, ASessionLastsFromPlugToPlug) {
