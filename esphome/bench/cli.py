@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import math
 import os
 import re
 import signal
@@ -40,8 +41,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--mode", choices=("off", "solar", "grid", "auto"), default="auto"
     )
-    parser.add_argument("--station", default="twin")
-    parser.add_argument("--prefix", default="ev")
+    parser.add_argument("--station", type=station_name, default="twin")
+    parser.add_argument("--prefix", type=topic_prefix, default="ev")
     parser.add_argument(
         "--home",
         type=Path,
@@ -65,10 +66,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--start", type=moment, help="when the twin was switched on: a time with offset"
     )
     past.add_argument("--speed", type=float, default=20.0, help="up to 40")
-    past.add_argument("--plug-in-after", type=float, default=5.0, metavar="SECONDS")
+    past.add_argument("--plug-in-after", type=seconds, default=5.0, metavar="SECONDS")
     past.add_argument(
         "--session-length",
-        type=float,
+        type=seconds,
         metavar="SECONDS",
         help="one car that leaves after this, in place of a scenario",
     )
@@ -80,6 +81,33 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     if options.port is None:
         options.port = 1883 if options.ca is None else 8883
     return options
+
+
+def station_name(text: str) -> str:
+    """Read the name of a station in topics, as the firmware's YAML takes it."""
+    if re.fullmatch(r"[a-z0-9_-]{1,32}", text) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not 1 to 32 of a-z, 0-9, _ and -")
+    return text
+
+
+def topic_prefix(text: str) -> str:
+    """Read the first levels of topics, as the firmware's YAML takes them."""
+    if re.fullmatch(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*", text) is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not levels of A-Z, a-z, 0-9, _ and -, divided by /"
+        )
+    return text
+
+
+def seconds(text: str) -> float:
+    """Read a time in seconds."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time in seconds")
+    return value
 
 
 def address(text: str) -> tuple[str, int | None]:
@@ -111,6 +139,10 @@ def certificate(text: str) -> str:
 
 class BrokerError(Exception):
     """The broker does not take the station; the message says why."""
+
+
+class HomeError(Exception):
+    """The folder of the twin's flash and card cannot be made; the message says why."""
 
 
 async def reach(options: argparse.Namespace, password: str | None) -> None:
@@ -196,14 +228,17 @@ async def run(options: argparse.Namespace) -> int:
     password = None
     if options.username is not None:
         password = os.environ.get("SOLARRALLY_MQTT_PASSWORD", "")
+    card = options.home / "card"
     if not options.build:
+        try:
+            card.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise HomeError(f"--home {options.home} cannot be used: {error}") from None
         await reach(options, password)
     say("building the twin")
     program = await asyncio.to_thread(twin.build)
     if options.build:
         return 0
-    card = options.home / "card"
-    card.mkdir(parents=True, exist_ok=True)
     ended = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, ended.set)
@@ -258,7 +293,7 @@ def main() -> int:
     options = parse(sys.argv[1:])
     try:
         return asyncio.run(run(options))
-    except (BrokerError, twin.BuildError) as error:
+    except (BrokerError, HomeError, twin.BuildError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
 

@@ -116,9 +116,14 @@ def test_broker_may_be_any_host(arguments: list[str], host: str, port: int) -> N
         (["--broker", ""], "is not HOST or HOST:PORT"),
         (["--ca", "/no/such/file"], "/no/such/file is no certificate in PEM"),
         (["--ca", __file__], "is no certificate in PEM"),
+        (["--station", "Garage 1"], "'Garage 1' is not 1 to 32 of a-z, 0-9, _ and -"),
+        (["--prefix", "ev/#"], "'ev/#' is not levels of A-Z, a-z, 0-9, _ and -"),
+        (["--plug-in-after", "-1"], "'-1' is no time in seconds"),
+        (["--session-length", "nan"], "'nan' is no time in seconds"),
+        (["--session-length", "soon"], "'soon' is no time in seconds"),
     ],
 )
-def test_what_is_no_broker_is_named(
+def test_what_is_no_option_is_named(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The error says what was given and what would be right."""
@@ -137,6 +142,18 @@ async def test_a_broker_that_is_not_there_is_named(
     said = capsys.readouterr()
     assert f"no broker for the twin at localhost, port {port}" in said.err
     assert "Connect call failed" in said.err
+    assert said.out == ""
+
+
+async def test_a_home_that_cannot_be_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder for flash and card that cannot be made is told before anything is built."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(sys, "argv", ["twin", "--home", str(tmp_path / "file")])
+    assert await asyncio.to_thread(cli.main) == 1
+    said = capsys.readouterr()
+    assert f"--home {tmp_path / 'file'} cannot be used" in said.err
     assert said.out == ""
 
 

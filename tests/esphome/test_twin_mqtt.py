@@ -507,7 +507,11 @@ async def test_works_without_a_card(
 
 
 async def test_reboots_when_told(broker: Broker, station: Twin) -> None:
-    """The reboot is answered, then done."""
+    """The reboot is answered, then done; a limit that was set just before, for the second time, outlives it."""
+    for current_a in (10, 12):
+        await broker.command(
+            id=f"limit-{current_a}", command="set_current_limit", value=current_a
+        )
     boot = broker.ear.of("info")[-1]["boot"]
     assert (await broker.command(id="reboot", command="reboot"))["ok"]
     assert await asyncio.wait_for(station.process.wait(), 20) == 0
@@ -515,6 +519,8 @@ async def test_reboots_when_told(broker: Broker, station: Twin) -> None:
     await station.start()
     await broker.until(lambda ear: ear.of("info")[-1]["boot"] == boot + 1)
     assert broker.ear.of("info")[-1]["reset_reason"] == "software"
+    await broker.until(lambda ear: ear.of("state")[-1]["boot"] == boot + 1)
+    assert broker.ear.of("state")[-1]["current_limit_a"] == 12
 
 
 async def upload(station: Twin, image: Path) -> str:

@@ -325,7 +325,7 @@ void SolarRally::exchange_(logic::Millis now_ms) {
     std::lock_guard<std::mutex> guard(this->mutex_);
     this->told_.available_solar_w = available_w;
     this->told_.controlled = controlled;
-    this->told_.updating = this->updating_;
+    this->told_.updating = this->updating_ || this->ending_;
     this->told_.turned_ms = now_ms;
   }
   this->look_();
@@ -421,7 +421,7 @@ void SolarRally::drive_() {
 void SolarRally::drive_off_() {
   std::lock_guard<std::mutex> guard(this->mutex_);
   // From the next control step on nothing closes.
-  this->updating_ = this->told_.updating = true;
+  this->ending_ = this->told_.updating = true;
   for (auto *pin : this->contactor_pins_) {
     if (pin != nullptr)
       pin->digital_write(false);
@@ -432,6 +432,8 @@ void SolarRally::drive_off_() {
 
 void SolarRally::on_shutdown() {
   this->drive_off_();
+  // A limit of the last minute may not be kept yet.
+  this->keep_();
   this->keep_boot_(true);
 #ifdef USE_SOLARRALLY_MQTT
   this->messenger_->stop();
@@ -446,7 +448,7 @@ void SolarRally::on_ota_global_state(ota::OTAState state, float progress, uint8_
     ESP_LOGW(TAG, "Firmware update: both contactors off");
     this->drive_off_();
   } else if (state == ota::OTA_ABORT || state == ota::OTA_ERROR) {
-    this->updating_ = false;
+    this->ending_ = false;
   }
 }
 #endif

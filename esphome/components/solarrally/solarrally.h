@@ -181,7 +181,9 @@ class SolarRally final : public Component
   float pilot_scale_{1.0f};
   float pilot_offset_{0.0f};
   int pilot_samples_{1};
+  /// An update over MQTT was accepted; one by ESPHome's own way is under way, or the station ends.
   bool updating_{false};
+  bool ending_{false};
   uint64_t started_ms_{0};
   uint64_t limit_kept_ms_{0};
   uint32_t last_publish_ms_{0};
