@@ -140,6 +140,18 @@ async def test_collapse_falls_back_to_grid(bench: Bench, home: Home) -> None:
     assert min(dead_times(bench.history)) >= DEAD_TIME_S
 
 
+async def test_a_pilot_that_cannot_be_read_proves_nothing(
+    bench: Bench, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An ADC that fails says -15 V: that is neither a state of the pilot nor the sign of a diode."""
+    home.client.select_command(home.key("Mode"), "grid")
+    monkeypatch.setattr(bench.car, "pilot_levels", lambda _duty: (-15.0, -15.0))
+    await home.until("Faults", "pilot_error")
+    monkeypatch.setattr(bench.car, "pilot_levels", lambda _duty: (6.0, -15.0))
+    await home.until("Faults", "diode_missing")
+    assert bench.history == []
+
+
 async def test_unplugging_opens_at_once(bench: Bench, home: Home) -> None:
     """A pulled plug opens the contactor."""
     home.client.select_command(home.key("Mode"), "grid")

@@ -31,6 +31,8 @@ void start_control_task(std::function<void()> step) {
   task.thread_name = "control";
   task.prio = 10;
   task.stack_size = 6144;
+  // The main loop has core 1. Preempted there while it reads the ADC, it would keep that from the pilot.
+  task.pin_to_core = 0;
   esp_pthread_set_cfg(&task);
 #endif
   std::thread([step = std::move(step)] { run(step); }).detach();

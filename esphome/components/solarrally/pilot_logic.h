@@ -28,6 +28,15 @@ float duty_for_current(float current_a);
 /// Current that this duty cycle offers, A; 0 for a steady pilot (IEC 61851-1, Table A.8).
 float current_for_duty(float duty);
 
+/// Beyond this it is no pilot's voltage: ±12 V ±0.6 V (IEC 61851-1, Table A.2), and what a divider is off.
+constexpr float PILOT_MAX_VOLTAGE_V = 13.3f;
+
+/// Whether a reading can be the pilot's; NaN cannot. An ADC that could not be read says 0 V, or what its calibration makes of
+/// that, and behind the divider −15 V or −13.6 V: it would pass for the low side behind a diode.
+constexpr bool is_pilot_voltage(float voltage_v) {
+  return voltage_v >= -PILOT_MAX_VOLTAGE_V && voltage_v <= PILOT_MAX_VOLTAGE_V;
+}
+
 struct PilotSettings {
   /// A state must be read this long before it counts. Leaving C and D is quicker: the contactor must be open 100 ms
   /// after the plug is pulled (IEC 61851-1, Table A.6).

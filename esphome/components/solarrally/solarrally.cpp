@@ -393,7 +393,7 @@ void SolarRally::sample_pilot_(logic::StationInputs *inputs) {
   float lowest = INFINITY;
   for (int i = 0; i < this->pilot_samples_; i++) {
     const float voltage = this->pilot_voltage_->sample() * this->pilot_scale_ + this->pilot_offset_;
-    if (std::isnan(voltage))
+    if (!logic::is_pilot_voltage(voltage))
       continue;
     highest = std::max(highest, voltage);
     lowest = std::min(lowest, voltage);

@@ -47,6 +47,13 @@ TEST(Pilot, BandsMeetHalfWay) {
     EXPECT_EQ(Pilot::classify(c.volts), c.state) << c.volts;
 }
 
+TEST(Pilot, AnAdcThatCouldNotBeReadIsNoVoltage) {
+  for (const float volts : {-12.6f, -12.0f, 0.0f, 12.0f, 12.6f})
+    EXPECT_TRUE(is_pilot_voltage(volts)) << volts;
+  for (const float volts : {-15.0f, -13.58f, 18.0f, NAN, INFINITY})
+    EXPECT_FALSE(is_pilot_voltage(volts)) << volts;
+}
+
 namespace {
 struct Line {
   Pilot pilot{PilotSettings{}};
