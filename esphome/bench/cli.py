@@ -86,7 +86,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 def station_name(text: str) -> str:
     """Read the name of a station in topics, as the firmware's YAML takes it."""
     if re.fullmatch(r"[a-z0-9_-]{1,32}", text) is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not 1 to 32 of a-z, 0-9, _ and -")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not 1 to 32 of a-z, 0-9, _ and -"
+        )
     return text
 
 

@@ -179,6 +179,37 @@ def test_update_hosts_are_names_alone(firmware: Path, esphome: RunEsphome) -> No
     )
 
 
+@pytest.mark.parametrize("broker", ["", "mqtt://host", "host:1883", "my host"])
+def test_bad_broker_is_named(firmware: Path, esphome: RunEsphome, broker: str) -> None:
+    """What is no host alone is refused, or the station would never find its broker."""
+    done = esphome("-s", "mqtt_broker", broker, "config", "twin.yaml")
+    assert done.returncode != 0
+    assert "must be a host's name or address alone" in re.sub(
+        r"\s+", " ", done.stdout + done.stderr
+    )
+
+
+def test_contactors_hang_on_no_bus(firmware: Path, esphome: RunEsphome) -> None:
+    """A pin of an expander is refused: the control task cannot share the main loop's bus."""
+    (firmware / "variant.yaml").write_text(
+        (firmware / "station.yaml")
+        .read_text()
+        .replace(
+            "\npackages:",
+            "\n  pin_contactor_grid: {pcf8574: expander, number: 1, mode: {output: true}}\n"
+            "i2c: {sda: GPIO21, scl: GPIO4}\n"
+            "pcf8574: [{id: expander}]\n"
+            "packages:",
+        )
+    )
+    done = esphome("config", "variant.yaml")
+    (firmware / "variant.yaml").unlink()
+    assert done.returncode != 0
+    assert "must be a pin of the chip itself, not of pcf8574" in re.sub(
+        r"\s+", " ", done.stdout + done.stderr
+    )
+
+
 def test_bad_station_name_is_named(firmware: Path, esphome: RunEsphome) -> None:
     """A station name that MQTT topics cannot carry is refused."""
     done = esphome("-s", "station", "Garage 1", "config", "twin.yaml")

@@ -142,9 +142,21 @@ def _certificate(value: Any) -> str:
     return f"{text}\n"
 
 
+def broker_host(value: Any) -> str:
+    """A host's name or address, without scheme, port or path."""
+    text = cv.string_strict(value)
+    if not re.fullmatch(
+        r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|[0-9A-Fa-f.]*(:[0-9A-Fa-f.]*){2,}", text
+    ):
+        raise cv.Invalid(
+            f"'{text}' must be a host's name or address alone, without scheme, port or path"
+        )
+    return text
+
+
 MQTT_SCHEMA = cv.Schema(
     {
-        cv.Required(CONF_BROKER): cv.string_strict,
+        cv.Required(CONF_BROKER): broker_host,
         cv.Optional(CONF_PORT, default=1883): cv.port,
         cv.Optional(CONF_USERNAME, default=""): cv.string,
         cv.Optional(CONF_PASSWORD, default=""): cv.sensitive(cv.string),
@@ -198,10 +210,20 @@ LOG_SCHEMA = cv.All(
     _card_on_esp32,
 )
 
+
+def _own_pin(value: Any) -> Any:
+    """Refuse what hangs on a bus: that is the main loop's, and the control task neither shares it nor waits for it."""
+    if CORE.is_esp32 and isinstance(value, dict):
+        for key in value:
+            if key in pins.PIN_SCHEMA_REGISTRY and key != CORE.target_platform:
+                raise cv.Invalid(f"must be a pin of the chip itself, not of {key}")
+    return value
+
+
 CONTACTOR_SCHEMA = cv.Schema(
     {
-        cv.Required(CONF_PIN): pins.gpio_output_pin_schema,
-        cv.Optional(CONF_FEEDBACK_PIN): pins.gpio_input_pin_schema,
+        cv.Required(CONF_PIN): cv.All(_own_pin, pins.gpio_output_pin_schema),
+        cv.Optional(CONF_FEEDBACK_PIN): cv.All(_own_pin, pins.gpio_input_pin_schema),
     }
 )
 

@@ -118,6 +118,14 @@ TEST(FrameLog, KeepsSentFilesUpToANumberAndAllThatWait) {
   EXPECT_EQ(card.files.count("garage-20261001-2.log"), 0u);
   EXPECT_EQ(card.files.count("garage-20261001-3.log"), 1u) << "it was never sent";
   EXPECT_EQ(card.files.count("garage-20261001-" + std::to_string(many - 1) + ".log"), 1u);
+
+  Card waiting;
+  for (int n = 0; n < many; n++)
+    waiting.files["garage-20261001-" + std::to_string(n) + ".log"] = log_line(frame(1, n));
+  FrameLog all(&waiting, "garage");
+  all.begin();
+  ASSERT_TRUE(all.append(frame(2, 0), NOON));
+  EXPECT_EQ(waiting.files.size(), static_cast<size_t>(many) + 1);
 }
 
 TEST(FrameLog, AFileThatCannotBeReadHoldsUpNoOther) {
