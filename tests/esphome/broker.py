@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import aiomqtt
-from bench.bench import Bench
+from bench.bench import WITHIN_S, Bench
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
@@ -175,7 +175,7 @@ class Broker:
         )
 
     async def until(
-        self, condition: Callable[[Ear], bool], timeout_s: float = 30
+        self, condition: Callable[[Ear], bool], timeout_s: float = WITHIN_S
     ) -> None:
         """Wait until something has been heard.
 

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from aioesphomeapi.client import APIClient
 from aioesphomeapi.core import APIConnectionError
-from bench.bench import Bench, Change
+from bench.bench import WITHIN_S, Bench, Change
 from bench.twin import Twin
 
 pytestmark = pytest.mark.asyncio
@@ -39,7 +39,7 @@ class Home:
 
     async def connect(self) -> None:
         """Connect as soon as the station listens, and follow its states."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WITHIN_S):
             while True:
                 try:
                     await self.client.connect(login=True)
@@ -60,7 +60,9 @@ class Home:
         async with self._changed:
             self._changed.notify_all()
 
-    async def until(self, name: str, value: object, timeout_s: float = 20) -> None:
+    async def until(
+        self, name: str, value: object, timeout_s: float = WITHIN_S
+    ) -> None:
         """Wait until an entity has this state."""
         async with asyncio.timeout(timeout_s), self._changed:
             await self._changed.wait_for(lambda: self.states.get(name) == value)
@@ -120,7 +122,7 @@ async def test_changes_source_with_a_dead_time(bench: Bench, home: Home) -> None
     await home.until("Status", "charging")
     await asyncio.sleep(0)
     home.client.select_command(home.key("Mode"), "solar")
-    await bench.until(lambda: bench.closed() == "solar", timeout_s=30)
+    await bench.until(lambda: bench.closed() == "solar")
     # Off and at once to the other: the way around the interlock.
     home.client.select_command(home.key("Mode"), "off")
     home.client.select_command(home.key("Mode"), "grid")
@@ -177,7 +179,7 @@ async def test_welded_contactor_is_latched(bench: Bench, home: Home) -> None:
     bench.contactors["solar"].welded = False
     bench.contactors["solar"].closed = False
     # The firmware must see the contact open before a reset can succeed.
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WITHIN_S):
         while home.states["Faults"] != "none":
             home.client.button_command(home.key("Reset faults"))
             await asyncio.sleep(0.3)
@@ -199,7 +201,7 @@ async def test_silent_meter_takes_its_source_away(bench: Bench, home: Home) -> N
     bench.car.plugged = True
     await bench.until(lambda: bench.closed() == "grid")
     bench.meters["grid"].unplugged = True
-    await home.until("Faults", "grid_meter_silent", timeout_s=30)
+    await home.until("Faults", "grid_meter_silent")
     await bench.until(lambda: bench.closed() == "none")
     home.client.select_command(home.key("Mode"), "auto")
     await bench.until(lambda: bench.closed() == "solar")

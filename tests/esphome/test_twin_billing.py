@@ -13,7 +13,7 @@ from typing import Any
 import aiomqtt
 import pytest
 import pytest_asyncio
-from bench.bench import Bench
+from bench.bench import WITHIN_S, Bench
 from bench.twin import Twin
 from bench.virtual_time import VirtualTime
 
@@ -56,7 +56,7 @@ async def listen(
     """The first message of the station on this topic that is wanted."""
     login = broker.logins["recorder"]
     async with (
-        asyncio.timeout(120),
+        asyncio.timeout(WITHIN_S),
         aiomqtt.Client(
             "127.0.0.1", broker.port, username=login.username, password=login.password
         ) as client,
@@ -72,7 +72,7 @@ async def listen(
 
 async def completed(admin: BillingClient) -> dict[str, Any]:
     """The station's session, once it is closed."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(WITHIN_S):
         while True:
             page = await admin.get("/sessions/", status="COMPLETED")
             if page["items"]:
@@ -117,7 +117,7 @@ async def test_an_outage_with_a_power_cut_costs_no_frame_and_no_watt_hour(
         async with twin:
             boot = (await listen(broker, "info", lambda _: True))["boot"]
             bench.car.plugged = True
-            await bench.until(lambda: bench.car.current_a > 0, 60)
+            await bench.until(lambda: bench.car.current_a > 0)
             await bench.pass_time(60)
 
             await broker.stop()
@@ -127,12 +127,12 @@ async def test_an_outage_with_a_power_cut_costs_no_frame_and_no_watt_hour(
             await bench.pass_time(200)
             # The source changes where only the card sees it.
             bench.solar_voltage_v = 0.0
-            await bench.until(lambda: bench.closed() == "grid", 60)
+            await bench.until(lambda: bench.closed() == "grid")
             await bench.pass_time(100)
             await twin.cut_power()
-            await bench.until(lambda: bench.closed() == "none", 60)
+            await bench.until(lambda: bench.closed() == "none")
             await twin.start()
-            await bench.until(lambda: bench.car.current_a > 0, 60)
+            await bench.until(lambda: bench.car.current_a > 0)
             await bench.pass_time(OUTAGE_S - (bench.now_s - began_s))
             bench.virtual_time.speed = 20
             await broker.start()

@@ -13,7 +13,7 @@ from typing import Any
 import aiomqtt
 import pytest
 import pytest_asyncio
-from bench.bench import Bench
+from bench.bench import WITHIN_S, Bench
 from bench.twin import Twin
 
 from scripts.rig.ports import free_port
@@ -395,7 +395,7 @@ async def test_no_frame_is_lost_in_an_outage(
         boot = broker.ear.of("info")[0]["boot"]
         await broker.stop()
         card = tmp_path / "card"
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(WITHIN_S):
             while (
                 sum(file.read_bytes().count(b"\n") for file in card.glob("*.log")) < 8
             ):
@@ -410,20 +410,18 @@ async def test_no_frame_is_lost_in_an_outage(
         torn = max(card.glob("*.log"))
         torn.write_bytes(torn.read_bytes()[:-30])
         await twin.start()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(WITHIN_S):
             while len(list(card.glob("*.log"))) < 2:
                 await asyncio.sleep(0.1)
         await broker.start()
         await broker.until(
             lambda ear: bool(ear.of("state")) and ear.of("state")[-1]["backlog"] == 0,
-            60,
         )
         await broker.until(
             lambda ear: any(
                 frame["boot"] == boot + 1 and frame["P"] > 1000
                 for frame in ear.frames()
             ),
-            60,
         )
         bench.car.plugged = False
         await broker.until(
@@ -538,7 +536,7 @@ async def upload(station: Twin, image: Path) -> str:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    said, _ = await asyncio.wait_for(process.communicate(), 60)
+    said, _ = await asyncio.wait_for(process.communicate(), WITHIN_S)
     return f"{process.returncode} {said.decode()}"
 
 

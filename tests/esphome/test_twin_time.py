@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from bench.bench import Bench
+from bench.bench import WITHIN_S, Bench
 from bench.twin import Twin
 from bench.virtual_time import VirtualTime
 
@@ -55,7 +55,7 @@ async def test_an_hour_of_flapping_sun(
     environment = {**bench.environment, "SOLARRALLY_MODE": "auto"}
     async with Twin(twin_program, tmp_path / "home", environment):
         bench.car.plugged = True
-        await bench.until(lambda: bench.closed() == "solar", 60)
+        await bench.until(lambda: bench.closed() == "solar")
         began_s, delivered_wh = bench.now_s, bench.delivered_wh
         changes = len(bench.history)
         while bench.now_s < began_s + 3600:
@@ -87,24 +87,24 @@ async def test_solar_drops_collapses_and_returns(
     environment = {**bench.environment, "SOLARRALLY_MODE": "auto"}
     async with Twin(twin_program, tmp_path / "home", environment):
         bench.car.plugged = True
-        await bench.until(lambda: bench.car.current_a > 0, 60)
+        await bench.until(lambda: bench.car.current_a > 0)
         assert bench.closed() == "solar"
         await bench.pass_time(70)
 
         dropped_s = bench.now_s
         bench.solar_voltage_v = 200.0
-        await bench.until(lambda: bench.closed() == "grid", 60)
+        await bench.until(lambda: bench.closed() == "grid")
         assert 5.0 <= bench.now_s - dropped_s <= 15.0
 
         returned_s = bench.now_s
         bench.solar_voltage_v = 230.0
-        await bench.until(lambda: bench.closed() == "solar", 60)
+        await bench.until(lambda: bench.closed() == "solar")
         assert 120.0 <= bench.now_s - returned_s <= 130.0
 
         await bench.pass_time(5)
         collapsed_s = bench.now_s
         bench.solar_voltage_v = 30.0
-        await bench.until(lambda: bench.closed() == "grid", 60)
+        await bench.until(lambda: bench.closed() == "grid")
         # Seen at the meter's next reading, and no longer.
         assert bench.now_s - collapsed_s <= 4.0
         assert min(dead_times(bench)) >= DEAD_TIME_S
@@ -139,7 +139,7 @@ async def test_control_is_lost_after_its_time(
     async with Twin(twin_program, tmp_path / "home", environment):
         await broker.until(lambda ear: "online" in ear.of("status"))
         bench.car.plugged = True
-        await bench.until(lambda: bench.car.current_a > 31, 60)
+        await bench.until(lambda: bench.car.current_a > 31)
         await broker.stop()
         await bench.pass_time(CONTROL_LOST_AFTER_S - 10)
         assert bench.car.current_a == pytest.approx(32.0, abs=0.1)
@@ -153,7 +153,7 @@ async def test_control_is_lost_after_its_time(
         assert bench.virtual_time is not None
         bench.virtual_time.speed = 5
         await broker.start()
-        await bench.until(lambda: bench.car.current_a > 31, 60)
+        await bench.until(lambda: bench.car.current_a > 31)
         await broker.until(lambda _: told("fault_raised") and told("fault_cleared"))
 
 
@@ -174,7 +174,7 @@ async def test_the_current_follows_the_sun(
         assert bench.closed() == "none", "no sun, no charging"
         sunny_s = bench.now_s
         bench.sun_w = 3000.0
-        await bench.until(lambda: bench.car.current_a > 0, 60)
+        await bench.until(lambda: bench.car.current_a > 0)
         assert bench.now_s - sunny_s >= START_DELAY_S
         await bench.pass_time(120)
         # 100 W are left to the house.
@@ -186,7 +186,7 @@ async def test_the_current_follows_the_sun(
         bench.sun_w = 0.0
         await bench.pass_time(60)
         assert bench.car.current_a == pytest.approx(6.0, abs=0.1)
-        await bench.until(lambda: bench.closed() == "none", 60)
+        await bench.until(lambda: bench.closed() == "none")
         assert STOP_DELAY_S <= bench.now_s - clouded_s <= STOP_DELAY_S + 40
 
 
@@ -209,12 +209,12 @@ async def test_a_slow_card_does_not_delay_an_opening(
     async with Twin(twin_program, tmp_path / "home", environment) as station:
         for pull in range(8):
             bench.car.plugged = True
-            await bench.until(lambda: bench.car.current_a > 0, 60)
+            await bench.until(lambda: bench.car.current_a > 0)
             # At another moment of the second in which one frame is written each time.
             await bench.pass_time(2 + pull / 8)
             pulled_s = bench.now_s
             bench.car.plugged = False
-            await bench.until(lambda: bench.closed() == "none", 60)
+            await bench.until(lambda: bench.closed() == "none")
             delays_s.append(bench.now_s - pulled_s)
             await bench.pass_time(1)
         await station.cut_power()
@@ -232,10 +232,10 @@ async def test_a_bouncing_contact_does_not_shorten_the_dead_time(
     environment = {**bench.environment, "SOLARRALLY_MODE": "auto"}
     async with Twin(twin_program, tmp_path / "home", environment):
         bench.car.plugged = True
-        await bench.until(lambda: bench.closed() == "solar", 60)
+        await bench.until(lambda: bench.closed() == "solar")
         bench.contactors["solar"].bounces = 6
         bench.solar_voltage_v = 30.0
-        await bench.until(lambda: bench.closed() == "grid", 60)
+        await bench.until(lambda: bench.closed() == "grid")
         openings = [
             change.at
             for change in bench.history
@@ -266,13 +266,13 @@ async def test_crash_loops_end_in_safe_mode_with_outputs_off(
 
     for boot in range(1, 11):
         await twin.start()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WITHIN_S):
             while connections() < boot:
                 await asyncio.sleep(0.05)
         await twin.cut_power()
     changes = len(bench.history)
     async with twin:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WITHIN_S):
             while "SAFE MODE IS ACTIVE" not in twin.log:
                 await asyncio.sleep(0.1)
         await asyncio.sleep(3)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from bench import cli
-from bench.bench import Bench
+from bench.bench import WITHIN_S, Bench
 from bench.twin import Twin
 
 from scripts.rig.ports import free_port
@@ -80,7 +80,7 @@ async def test_speaks_only_to_a_broker_that_its_authority_vouches_for(
             tmp_path / "wrong",
             {**environment, "SOLARRALLY_BROKER_CA": wrong},
         ) as twin:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(WITHIN_S):
                 while "No broker at" not in twin.log:
                     await asyncio.sleep(0.1)
             assert broker.ear.messages == []

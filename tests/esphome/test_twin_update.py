@@ -96,7 +96,6 @@ async def outcome(broker: Broker, identifier: str) -> Any:
             result["id"] == identifier and result.get("done")
             for result in ear.of("result")
         ),
-        60,
     )
     return next(result for result in broker.ear.of("result") if result.get("done"))
 
@@ -111,7 +110,7 @@ async def test_a_new_version_is_installed(
     assert accepted["ok"]
     assert "done" not in accepted
     assert (await outcome(broker, "new"))["ok"]
-    await broker.until(lambda ear: ear.of("info")[-1]["firmware"] == "0.1.9", 60)
+    await broker.until(lambda ear: ear.of("info")[-1]["firmware"] == "0.1.9")
     told = [state["update"] for state in broker.ear.of("state") if "update" in state]
     assert {update["version"] for update in told} == {"0.1.9"}
     progress = [update["progress"] for update in told]
