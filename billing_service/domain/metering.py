@@ -96,6 +96,8 @@ class SessionMeter:
     """What came since a frame with registers: the next one tells its energy."""
     _held: list[Step] = field(default_factory=list)
     """What one register has told of that while the other is in doubt."""
+    _alone: bool = False
+    """Whether the total has billed what the two meters have not told yet."""
     _unsure_ms: int = 0
 
     def __post_init__(self) -> None:
@@ -168,6 +170,7 @@ class SessionMeter:
             or b.solar_mwh is None
             or b.grid_mwh is None
             or self._unread is not None
+            or self._alone
             or rules.power_steps_mw
             or rules.current_steps_ma
         ):
@@ -258,29 +261,67 @@ class SessionMeter:
         if total is None:
             return None if self._total.value is None else []
         unsure_ms, self._unsure_ms = self._unsure_ms, 0
+        solar, grid = self._solar, self._grid
         split = b.solar_mwh is not None and b.grid_mwh is not None
         found: list[Step] | None = None
-        if split and self._solar.value is not None and self._grid.value is not None:
+        if split and self._both_known and not self._carried_too_far(b):
             found = [
-                *self._read(self._solar, b.solar_mwh, b.at_ms, unsure_ms),
-                *self._read(self._grid, b.grid_mwh, b.at_ms, unsure_ms),
+                *self._read(solar, b.solar_mwh, b.at_ms, unsure_ms),
+                *self._read(grid, b.grid_mwh, b.at_ms, unsure_ms),
             ]
             self._total.rebase(total, b.at_ms)
-            believed = not (self._solar.in_doubt or self._grid.in_doubt)
+            believed = not (solar.in_doubt or grid.in_doubt)
         else:
             if self._total.value is not None:
                 found = self._read(self._total, total, b.at_ms, unsure_ms)
             else:
                 self._total.rebase(total, b.at_ms)
             believed = not self._total.in_doubt
-            # The total has billed this stretch: the two meters count from here.
-            self._solar.rebase(b.solar_mwh if split else None, b.at_ms)
-            self._grid.rebase(b.grid_mwh if split else None, b.at_ms)
+            if split:
+                # The total has billed this stretch: the two meters count from here.
+                solar.rebase(b.solar_mwh, b.at_ms)
+                grid.rebase(b.grid_mwh, b.at_ms)
+            else:
+                self._carry(found or [], b, believed=believed)
+        self._alone = not split
         if believed:
             if self._meter_start is None:
                 self._meter_start = total
             self._meter_stop = total
         return found
+
+    @property
+    def _both_known(self) -> bool:
+        return self._solar.value is not None and self._grid.value is not None
+
+    def _carry(self, found: list[Step], b: Frame, *, believed: bool) -> None:
+        """Move the meters on by what the total alone has billed.
+
+        A meter that lives on the line it measures is silent while its source is away. What it had
+        counted since it last spoke is still its own source's when it speaks again.
+        """
+        if not self._both_known:
+            return
+        if not believed or any(step.half_uj for step in found):
+            self._solar.rebase(None, b.at_ms)
+            self._grid.rebase(None, b.at_ms)
+            return
+        a = self._previous or b
+        for step in found:
+            by_sun = self._source_of(step, a, b) is Source.SOLAR
+            register = self._solar if by_sun else self._grid
+            assert register.value is not None
+            register.rebase(register.value + step.mwh, b.at_ms)
+
+    def _carried_too_far(self, b: Frame) -> bool:
+        """Whether the total, while it was alone, has billed one meter's energy as the other's."""
+        if not self._alone:
+            return False
+        assert self._solar.value is not None
+        assert self._grid.value is not None
+        assert b.solar_mwh is not None
+        assert b.grid_mwh is not None
+        return b.solar_mwh < self._solar.value or b.grid_mwh < self._grid.value
 
     def _read(
         self, register: Register, value: int | None, at_ms: int, unsure_ms: int

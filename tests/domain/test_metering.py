@@ -330,6 +330,59 @@ def test_nothing_is_lost_in_a_gap_beside_a_frame_without_its_register(
     assert sum(p.energy_wh for p in metered.periods if p.estimated) == 590
 
 
+def with_total(second: float, wh: int, source: Source, watts: float = 3600) -> Frame:
+    """Make a frame with the sum of the registers only, as when one meter has no power."""
+    return frame(second, watts, source, register_mwh=wh * 1000)
+
+
+def test_what_a_meter_had_counted_before_its_line_went_dark_is_its_own() -> None:
+    """The solar meter dies with the sun, 3 Wh after it last spoke; they are solar's, not grid's."""
+    metered = meter(
+        [
+            reading(0, 1000, 500),
+            reading(60, 1060, 500),
+            with_total(63, 1560, GRID),
+            with_total(123, 1620, GRID),
+            reading(126, 1063, 562, GRID),
+            reading(186, 1063, 622, GRID),
+        ],
+        RULES,
+    )
+    assert energies(metered) == (Decimal(63), Decimal(122))
+    assert not metered.flags - {Flag.ESTIMATED_SPLIT}
+
+
+def test_a_total_alone_that_was_billed_to_the_wrong_source_is_not_billed_twice() -> (
+    None
+):
+    """The solar meter spoke last of all, for the grid: the total stands, and the split with it."""
+    metered = meter(
+        [
+            reading(0, 1000, 500),
+            with_total(60, 1560, GRID),
+            reading(120, 1060, 560, GRID),
+            reading(180, 1060, 620, GRID),
+        ],
+        RULES,
+    )
+    assert energies(metered) == (Decimal(60), Decimal(120))
+
+
+def test_a_total_alone_booked_too_much_to_one_source() -> None:
+    """What the meters say when both are back cannot undo it; the sum is still the sum."""
+    metered = meter(
+        [
+            reading(0, 1000, 500, GRID),
+            with_total(60, 1560, GRID),
+            reading(120, 1040, 580, GRID),
+            reading(180, 1040, 640, GRID),
+        ],
+        RULES,
+    )
+    assert sum(energies(metered)) == 180
+    assert Flag.REGISTER_OUTLIER not in metered.flags
+
+
 def test_a_reset_behind_frames_without_a_register_is_bridged_by_power() -> None:
     """A register that comes back from zero bills what it counted, and Σ P·Δt before."""
     frames = [reading(0, 5000, 0), *silent(reading(10, 0, 0), reading(20, 0, 0)),
