@@ -34,6 +34,8 @@ class Pzem:
     energy_wh: float = 0.0
     power_factor: float = 1.0
     unplugged: bool = False
+    # It lives on the line that it measures, and says nothing below this.
+    works_from_v: float = 80.0
     # What a test makes the meter say in place of the truth, by register.
     lies: dict[str, float] | None = None
 
@@ -41,6 +43,11 @@ class Pzem:
     def power_w(self) -> float:
         """Active power now."""
         return self.voltage_v * self.current_a * self.power_factor
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it has power and is on the line."""
+        return not self.unplugged and self.voltage_v >= self.works_from_v
 
     def registers(self) -> list[int]:
         """The input registers."""
@@ -75,7 +82,7 @@ class PzemLine:
             return None
         address, function, start, count = struct.unpack(">BBHH", request[:6])
         meter = self.meters.get(address)
-        if meter is None or meter.unplugged:
+        if meter is None or not meter.speaks:
             return None
         self.requests += 1
         if function != READ_INPUT_REGISTERS or start + count > REGISTER_COUNT:

@@ -51,6 +51,16 @@ def test_pzem_is_silent_to_what_is_not_for_it(request_: bytes) -> None:
     assert PzemLine(Pzem(1)).answer(request_) is None
 
 
+def test_a_pzem_lives_on_the_line_that_it_measures() -> None:
+    """Below 80 V it says nothing at all."""
+    request = bytes([1, 4, 0, 0, 0, 10])
+    meter = Pzem(1, voltage_v=79.0)
+    line = PzemLine(meter)
+    assert line.answer(request + crc16(request)) is None
+    meter.voltage_v = 80.0
+    assert line.answer(request + crc16(request)) is not None
+
+
 def test_contactor_takes_its_time_and_can_bounce() -> None:
     """A contact follows its coil after a delay; a bounce closes it again for a moment."""
     contactor = Contactor()

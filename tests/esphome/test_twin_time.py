@@ -105,7 +105,7 @@ async def test_solar_drops_collapses_and_returns(
         collapsed_s = bench.now_s
         bench.solar_voltage_v = 30.0
         await bench.until(lambda: bench.closed() == "grid")
-        # Seen at the meter's next reading, and no longer.
+        # Its meter has died with it: three readings are missed, and no more.
         assert bench.now_s - collapsed_s <= 4.0
         assert min(dead_times(bench)) >= DEAD_TIME_S
 

@@ -69,6 +69,7 @@ Doubt Meter::judge_register_(Millis now_ms, double energy_wh) {
 }
 
 Doubt Meter::feed(Millis now_ms, const Reading &reading) {
+  this->heard_at_ms_ = now_ms;
   this->doubt_ = judge(reading, this->settings_);
   if (this->doubt_ != Doubt::NONE) {
     this->doubted_++;

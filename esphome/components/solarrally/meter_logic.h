@@ -47,6 +47,8 @@ class Meter {
   bool valid() const { return this->has_reading_ && !this->silent_; }
   const Reading &reading() const { return this->reading_; }
   Millis read_at_ms() const { return this->read_at_ms_; }
+  /// When it last said anything, believed or not.
+  Millis heard_at_ms() const { return this->heard_at_ms_; }
   /// The last believed register; false when there never was one.
   bool has_register() const { return this->has_register_; }
   double register_wh() const { return this->register_wh_; }
@@ -65,6 +67,7 @@ class Meter {
   Reading reading_;
   bool has_reading_ = false;
   Millis read_at_ms_ = 0;
+  Millis heard_at_ms_ = 0;
   bool has_register_ = false;
   double register_wh_ = 0.0;
   Millis register_at_ms_ = 0;

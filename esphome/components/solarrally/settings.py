@@ -222,6 +222,14 @@ AUTO = (
         160,
         "Below this solar is left at once.",
     ),
+    _time(
+        "collapse_silence",
+        "source.collapse_silence_ms",
+        "2s",
+        "10min",
+        "3s",
+        "So is it when its meter says nothing for this long: a PZEM-004T lives on the line that it measures. Three readings.",
+    ),
     _quantity(
         "W",
         "min_power",

@@ -12,6 +12,9 @@ struct SourceSettings {
   float return_voltage_v = 216.0f;
   /// Below this the source has collapsed and is left at once.
   float collapse_voltage_v = 160.0f;
+  /// A solar meter that says nothing for this long tells of the same: one that lives on the line it measures dies with
+  /// it. Three of its readings.
+  Millis collapse_silence_ms = 3000;
   /// The least power worth charging with: 6 A, the least a car may be offered (IEC 61851-1), at 230 V.
   float min_power_w = 1380.0f;
   float return_power_w = 1700.0f;

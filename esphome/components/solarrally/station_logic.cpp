@@ -226,7 +226,8 @@ void Station::drive_(const StationInputs &inputs) {
 
   SourceInputs sources;
   const Meter &solar = this->meters_[SOLAR];
-  sources.solar_voltage_v = solar.valid() ? solar.reading().voltage_v : NAN;
+  const bool dark = this->now_ms_ - solar.heard_at_ms() >= settings.source.collapse_silence_ms;
+  sources.solar_voltage_v = solar.valid() && !dark ? solar.reading().voltage_v : NAN;
   // Whoever measures may send any number; one without end says no more than none.
   const float available_w = std::isfinite(inputs.available_solar_w) ? inputs.available_solar_w : NAN;
   sources.solar_available_w = available_w;

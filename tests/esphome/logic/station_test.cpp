@@ -120,6 +120,20 @@ TEST(Station, AResistorInThePlaceOfACarIsNeverEnergised) {
   EXPECT_TRUE(world.station.faults().has(Fault::DIODE_MISSING));
 }
 
+TEST(Station, ASolarMeterThatFallsSilentMeansADarkLine) {
+  World world;
+  world.station.set_mode(Mode::AUTO);
+  world.plugged = true;
+  world.run(10000);
+  ASSERT_EQ(world.station.source(), Source::SOLAR);
+  world.meter_speaks[SOLAR] = false;
+  world.run(2000);
+  EXPECT_EQ(world.station.source(), Source::SOLAR) << "two readings may get lost";
+  world.run(2500);
+  EXPECT_EQ(world.station.source(), Source::GRID);
+  EXPECT_STREQ(world.last(EventType::SOURCE_CHANGED).reason, "collapse");
+}
+
 TEST(Station, OpensAtOnceWhenThePlugIsPulled) {
   World world;
   world.station.set_mode(Mode::GRID);
