@@ -27,6 +27,11 @@ COLUMNS = (
     " register_mwh, solar_mwh, grid_mwh, pilot, session, clock_synced"
 )
 READ_ROWS = 5_000
+_READ = (
+    "boot, seq, at, voltage_mv, current_ma, power_mw, source, register_mwh, solar_mwh,"
+    " grid_mwh, pilot, clock_synced"
+)
+"""What is not known before: whoever reads many frames names their station and session."""
 _INSERT = f"frames ({COLUMNS}, received_at)"
 _BLOCK_COLUMNS = "station_id, boot, block, seqs, first_at, last_at, due_from, due_to"
 _ROW = "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
@@ -66,12 +71,17 @@ class FrameRows(Protocol):
     async def first(
         self, where: str, parameters: Sequence[object]
     ) -> tuple[Any, ...] | None:
-        """Return COLUMNS of the first frame; ``where`` may go on with ORDER BY."""
+        """Return _READ and the session of the first frame; ``where`` may go on with ORDER BY."""
 
     def select(
         self, where: str, parameters: Sequence[object]
     ) -> AsyncIterator[Sequence[tuple[Any, ...]]]:
-        """Yield COLUMNS of frames in parts; ``where`` may go on with ORDER BY."""
+        """Yield _READ of frames in parts, in order of (boot, seq)."""
+
+    def of_session(
+        self, station_id: str, session: str, after: tuple[int, int] | None
+    ) -> AsyncIterator[Sequence[tuple[Any, ...]]]:
+        """Yield the same of a named session's frames, those after ``after`` only."""
 
 
 async def frame_rows(connection: AsyncConnection) -> FrameRows:
@@ -92,9 +102,9 @@ class SqliteFrameRows:
     async def first(
         self, where: str, parameters: Sequence[object]
     ) -> tuple[Any, ...] | None:
-        """Return COLUMNS of the first frame."""
+        """Return _READ and the session of the first frame."""
         rows = await self._connection.execute_fetchall(
-            f"SELECT {COLUMNS} FROM frames WHERE {where} LIMIT 1",  # noqa: S608 - our own
+            f"SELECT {_READ}, session FROM frames WHERE {where} LIMIT 1",  # noqa: S608 - our own
             parameters,
         )
         return next((tuple(row) for row in rows), None)
@@ -165,9 +175,9 @@ class SqliteFrameRows:
     async def select(
         self, where: str, parameters: Sequence[object]
     ) -> AsyncIterator[Sequence[tuple[Any, ...]]]:
-        """Yield COLUMNS of frames in parts."""
+        """Yield _READ of frames in parts."""
         async with self._connection.execute(
-            f"SELECT {COLUMNS} FROM frames WHERE {where}",  # noqa: S608 - our own conditions
+            f"SELECT {_READ} FROM frames WHERE {where} ORDER BY boot, seq",  # noqa: S608 - our own
             parameters,
         ) as cursor:
             full = True
@@ -175,6 +185,27 @@ class SqliteFrameRows:
                 rows = [*await cursor.fetchmany(READ_ROWS)]
                 full = len(rows) == READ_ROWS
                 yield cast("list[tuple[Any, ...]]", rows)
+
+    async def of_session(
+        self, station_id: str, session: str, after: tuple[int, int] | None
+    ) -> AsyncIterator[Sequence[tuple[Any, ...]]]:
+        """Yield the same of a named session's frames, those after ``after`` only."""
+        ends = [
+            (row[0], row[1])
+            for row in await self._connection.execute_fetchall(
+                _ENDS, (station_id, session, station_id, session)
+            )
+        ]
+        if not ends:
+            return
+        first, last = ends
+        if after is not None:
+            first = after[0], after[1] + 1
+        # Frames lie in order of the primary key. Not told where to begin and end, SQLite reads
+        # through all that the station has ever sent.
+        where = "station_id = ? AND session = ? AND (boot, seq) >= (?, ?) AND (boot, seq) <= (?, ?)"
+        async for rows in self.select(where, [station_id, session, *first, *last]):
+            yield rows
 
 
 class PostgresFrameRows:
@@ -187,9 +218,11 @@ class PostgresFrameRows:
     async def first(
         self, where: str, parameters: Sequence[object]
     ) -> tuple[Any, ...] | None:
-        """Return COLUMNS of the first frame."""
+        """Return _READ and the session of the first frame."""
         cursor = self._connection.cursor(binary=True)
-        await cursor.execute(_query(where, " LIMIT 1"), parameters)
+        await cursor.execute(
+            _query(f"{_READ}, session", f"{where} LIMIT 1"), parameters
+        )
         return await cursor.fetchone()
 
     def instant(self, ms: int) -> datetime:
@@ -274,24 +307,42 @@ class PostgresFrameRows:
     async def select(
         self, where: str, parameters: Sequence[object]
     ) -> AsyncIterator[Sequence[tuple[Any, ...]]]:
-        """Yield COLUMNS of frames in parts."""
+        """Yield _READ of frames in parts."""
         # A cursor of the server: libpq would otherwise hold the whole session in memory.
         name = f"frames_{next(_cursors)}"
         async with self._connection.cursor(name, binary=True) as cursor:
-            await cursor.execute(_query(where), parameters)
+            await cursor.execute(
+                _query(_READ, f"{where} ORDER BY boot, seq"), parameters
+            )
             full = True
             while full:
                 rows = await cursor.fetchmany(READ_ROWS)
                 full = len(rows) == READ_ROWS
                 yield rows
 
+    def of_session(
+        self, station_id: str, session: str, after: tuple[int, int] | None
+    ) -> AsyncIterator[Sequence[tuple[Any, ...]]]:
+        """Yield the same of a named session's frames, those after ``after`` only."""
+        where, parameters = "station_id = ? AND session = ?", [station_id, session]
+        if after is None:
+            return self.select(where, parameters)
+        return self.select(f"{where} AND (boot, seq) > (?, ?)", [*parameters, *after])
+
 
 _cursors = count()
 
+_END = (
+    "SELECT * FROM (SELECT boot, seq FROM frames WHERE station_id = ? AND session = ?"
+    " ORDER BY boot {0}, seq {0} LIMIT 1)"
+)
+_ENDS = f"{_END.format('ASC')} UNION ALL {_END.format('DESC')}"
+"""The first and the last frame of a named session, found in its index."""
 
-def _query(where: str, limit: str = "") -> LiteralString:
-    columns = COLUMNS.replace(" at,", " (extract(epoch FROM at) * 1000)::bigint,")
-    query = f"SELECT {columns} FROM frames WHERE {where}{limit}"  # noqa: S608 - our own conditions
+
+def _query(columns: str, where: str) -> LiteralString:
+    columns = columns.replace(" at,", " (extract(epoch FROM at) * 1000)::bigint,")
+    query = f"SELECT {columns} FROM frames WHERE {where}"  # noqa: S608 - our own conditions
     return query.replace("?", "%s")
 
 

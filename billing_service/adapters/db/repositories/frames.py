@@ -112,7 +112,7 @@ class FrameRepository(Repository):
         await rows.save_blocks([blocks[key].row() for key in changed])
         return new
 
-    def of_session(
+    async def of_session(
         self,
         station_id: str,
         station_session: str,
@@ -120,13 +120,10 @@ class FrameRepository(Repository):
         after: tuple[int, int] | None = None,
     ) -> AsyncIterator[Frame]:
         """Yield a named session's frames in order of (boot, seq), those after ``after`` only."""
-        where, parameters = (
-            "station_id = ? AND session = ?",
-            [station_id, station_session],
-        )
-        if after is None:
-            return self._stream(where, parameters)
-        return self._stream(f"{where} AND (boot, seq) > (?, ?)", [*parameters, *after])
+        rows = await frame_rows(self._connection)
+        async for part in rows.of_session(station_id, station_session, after):
+            for row in part:
+                yield _frame(station_id, station_session, row)
 
     async def count(
         self, station_id: str, station_session: str, until: tuple[int, int]
@@ -149,20 +146,22 @@ class FrameRepository(Repository):
             or 0
         )
 
-    def unnamed(
+    async def unnamed(
         self, station_id: str, from_ms: int, to_ms: int
     ) -> AsyncIterator[Frame]:
         """Yield frames that name no session, from_ms <= at_ms <= to_ms, by (boot, seq)."""
-        return self._stream(
+        rows = await frame_rows(self._connection)
+        async for part in rows.select(
             "station_id = ? AND session IS NULL AND at BETWEEN ? AND ?",
-            [station_id],
-            between=(from_ms, to_ms),
-        )
+            [station_id, rows.instant(from_ms), rows.instant(to_ms)],
+        ):
+            for row in part:
+                yield _frame(station_id, None, row)
 
     async def last(self, station_id: str) -> Frame | None:
         """Return the station's newest frame by (boot, seq)."""
         return await self._one(
-            "station_id = ? ORDER BY boot DESC, seq DESC", [station_id]
+            station_id, "station_id = ? ORDER BY boot DESC, seq DESC", [station_id]
         )
 
     async def next_other(
@@ -170,29 +169,21 @@ class FrameRepository(Repository):
     ) -> Frame | None:
         """Return the first frame after (boot, seq) that names another session or says none."""
         return await self._one(
+            station_id,
             "station_id = ? AND (boot, seq) > (?, ?) AND session <> ?"
             " ORDER BY boot, seq",
             [station_id, *after, station_session],
         )
 
-    async def _one(self, where: str, parameters: Sequence[object]) -> Frame | None:
+    async def _one(
+        self, station_id: str, where: str, parameters: Sequence[object]
+    ) -> Frame | None:
         rows = await frame_rows(self._connection)
-        row = await rows.first(where, parameters)
-        return None if row is None else _frame(row)
-
-    async def _stream(
-        self,
-        where: str,
-        parameters: Sequence[object],
-        between: tuple[int, int] | None = None,
-    ) -> AsyncIterator[Frame]:
-        rows = await frame_rows(self._connection)
-        times = [rows.instant(ms) for ms in between or ()]
-        async for part in rows.select(
-            f"{where} ORDER BY boot, seq", [*parameters, *times]
-        ):
-            for row in part:
-                yield _frame(row)
+        found = await rows.first(where, parameters)
+        if found is None:
+            return None
+        *row, session = found
+        return _frame(station_id, session, row)
 
 
 def _block_of(frame: Frame) -> Key:
@@ -200,10 +191,9 @@ def _block_of(frame: Frame) -> Key:
     return frame.station_id, frame.boot, frame.seq // size
 
 
-def _frame(row: tuple[Any, ...]) -> Frame:
+def _frame(station_id: str, session: str | None, row: Sequence[Any]) -> Frame:
     (
-        station_id, boot, seq, at_ms, voltage, current, power, source, register, solar, grid,
-        pilot, session, synced,
+        boot, seq, at_ms, voltage, current, power, source, register, solar, grid, pilot, synced,
     ) = row  # fmt: skip
     return Frame(
         station_id, boot, seq, at_ms, voltage, current, power, _SOURCES[source], register, solar,
