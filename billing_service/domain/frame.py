@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from billing_service.domain.period import Source
 
@@ -21,14 +22,14 @@ class Pilot(StrEnum):
     F = "F"
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One reading, in whole numbers so that sums are exact in any order.
 
     Times are ms since 1970-01-01 UTC, voltage mV, current mA, power mW, registers mWh. A register
     is None when it was not sent. ``session`` is None from a station that names no sessions and ""
     from one that says none is under way. ``(station_id, boot, seq)`` identifies a frame; one without
-    counters has ``boot`` NO_BOOT and ``seq`` its time.
+    counters has ``boot`` NO_BOOT and ``seq`` its time. A day of a station makes 86,400 of these: a
+    named tuple is made in a third of the time of a frozen dataclass.
     """
 
     station_id: str

@@ -6,7 +6,8 @@ and halves of mW·ms = µJ), so the order in which frames arrived cannot change 
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from billing_service.domain.frame import NO_BOOT, Frame, Pilot, SessionEvent
@@ -162,20 +163,22 @@ class SessionMeter:
         """
         a = self._previous
         rules = self.rules
+        solar_mwh, grid_mwh = b.solar_mwh, b.grid_mwh
         if (
             a is None
+            or solar_mwh is None
+            or grid_mwh is None
             or b.source is not a.source
             or b.pilot is not a.pilot
             or not b.clock_synced
-            or b.solar_mwh is None
-            or b.grid_mwh is None
             or self._unread is not None
             or self._alone
             or rules.power_steps_mw
             or rules.current_steps_ma
         ):
             return False
-        dt = b.at_ms - a.at_ms
+        at_ms = b.at_ms
+        dt = at_ms - a.at_ms
         solar, grid = self._solar, self._grid
         if (
             not 0 < dt <= rules.max_gap_ms
@@ -185,23 +188,22 @@ class SessionMeter:
             or grid.in_doubt
         ):
             return False
-        by_solar, by_grid = b.solar_mwh - solar.value, b.grid_mwh - grid.value
-        mwh, other = (
-            (by_grid, by_solar) if a.source is Source.GRID else (by_solar, by_grid)
-        )
+        mwh, other = solar_mwh - solar.value, grid_mwh - grid.value
+        if a.source is Source.GRID:
+            mwh, other = other, mwh
         if (
             other
             or not follows(mwh, dt, rules.max_power_mw)
             or (mwh and a.source is Source.NONE)
         ):
             return False
-        if not self._timeline.go_on(a, b.at_ms, mwh, charging=is_charging(a)):
+        if not self._timeline.go_on(a, at_ms, mwh, charging=is_charging(a)):
             return False
-        total = b.solar_mwh + b.grid_mwh if b.register_mwh is None else b.register_mwh
+        total = solar_mwh + grid_mwh if b.register_mwh is None else b.register_mwh
         self._integrated_half_uj += (a.power_mw + b.power_mw) * dt
-        solar.rebase(b.solar_mwh, b.at_ms)
-        grid.rebase(b.grid_mwh, b.at_ms)
-        self._total.rebase(total, b.at_ms)
+        solar.rebase(solar_mwh, at_ms)
+        grid.rebase(grid_mwh, at_ms)
+        self._total.rebase(total, at_ms)
         self._meter_stop = total
         self._previous = b
         return True

@@ -9,7 +9,7 @@ the session's first asks for all of them anew. All give the same CDR, which is c
 import asyncio
 import tempfile
 import time
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Frames for the tests of the database."""
 
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime
 
 from sqlalchemy import text

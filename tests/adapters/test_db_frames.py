@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from copy import replace
 from pathlib import Path
 from uuid import uuid4
 

@@ -5,7 +5,7 @@ shows where they were cut.
 """
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from copy import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any

@@ -1,6 +1,6 @@
 """Tariffs for users, groups and stations."""
 
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

@@ -1,7 +1,7 @@
 """A fold that was taken down and gone on with is the fold of all frames."""
 
 import json
-from dataclasses import replace
+from copy import replace
 from itertools import pairwise
 
 import pytest

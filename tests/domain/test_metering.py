@@ -3,7 +3,7 @@
 Tests that answer a complaint users have of other chargers are named after it.
 """
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 import pytest

@@ -5,7 +5,7 @@ Each test names the complaint. Those that are about one pure function stand with
 """
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
