@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
+from math import lcm
 
 PLACES = 12
 """Decimals kept of a value that has no end, such as a third of an hour."""
@@ -13,14 +14,23 @@ def decimals(values: Iterable[Fraction]) -> list[Decimal]:
 
     Each is the step of the rounded running total, so that no line loses what the total has.
     """
+    exact = [*values]
+    # Over one denominator for all, the running total is a whole number, and not reduced each time.
+    whole = lcm(*(value.denominator for value in exact))
     result = []
-    total, shown = Fraction(0), 0
-    for value in values:
-        total += value
-        rounded = round(total * 10**PLACES)
+    total = shown = 0
+    for value in exact:
+        total += value.numerator * (whole // value.denominator)
+        rounded = _rounded(total * 10**PLACES, whole)
         result.append(_scaled(rounded - shown))
         shown = rounded
     return result
+
+
+def _rounded(numerator: int, denominator: int) -> int:
+    """Round a fraction to a whole number, a half to the even one, as ``round`` does."""
+    whole, rest = divmod(numerator, denominator)
+    return whole + (2 * rest > denominator or (2 * rest == denominator and whole % 2))
 
 
 def decimal(value: Fraction) -> Decimal:

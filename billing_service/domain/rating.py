@@ -229,7 +229,7 @@ def _charges(
         at = to_us(session_started_at)
         pieces = [Piece(empty, at, at, Fraction(0), Fraction(0))]
     for piece in pieces:
-        moment = moment_of(piece, tz, counted_from)
+        moment = moment_of(piece, tariff, tz, counted_from)
         reserved = moment.reservation is not None
         if reserved not in flat_charged and add(piece, moment, Dimension.FLAT, 1):
             flat_charged.add(reserved)
@@ -280,14 +280,18 @@ def _apply_steps(charges: Sequence[_Charge]) -> dict[int, Exact]:
 def _lines(
     charges: Sequence[_Charge], added: dict[int, Exact], tariff: Tariff
 ) -> list[CdrLine]:
-    exact = [_cost(charge, tariff) for charge in charges]
+    units = [_in_units(charge) for charge in charges]
+    exact = [
+        _cost(charge, quantity, tariff)
+        for charge, quantity in zip(charges, units, strict=True)
+    ]
     excl = decimals(cost[0] for cost in exact)
     incl = decimals(cost[1] for cost in exact)
     quantities: dict[int, Decimal] = {}
     for dimension in Dimension:
         members = [i for i, c in enumerate(charges) if c.dimension is dimension]
-        units = decimals(_in_units(charges[i]) for i in members)
-        quantities.update(zip(members, units, strict=True))
+        shown = decimals(units[i] for i in members)
+        quantities.update(zip(members, shown, strict=True))
     when = [restrictions_in_short(element.restrictions) for element in tariff.elements]
     return [
         CdrLine(
@@ -308,10 +312,14 @@ def _lines(
     ]
 
 
-def _cost(charge: _Charge, tariff: Tariff) -> tuple[Fraction, Fraction]:
+def _cost(
+    charge: _Charge, quantity: Fraction, tariff: Tariff
+) -> tuple[Fraction, Fraction]:
     """Return the exact cost without and with VAT."""
-    cost = _in_units(charge) * Fraction(charge.component.price)
-    factor = 1 + Fraction(charge.component.vat or 0) / 100
+    cost = quantity * Fraction(charge.component.price)
+    if not charge.component.vat:
+        return cost, cost
+    factor = 1 + Fraction(charge.component.vat) / 100
     if tariff.tax_included:
         return cost / factor, cost
     return cost, cost * factor
@@ -320,11 +328,11 @@ def _cost(charge: _Charge, tariff: Tariff) -> tuple[Fraction, Fraction]:
 def _in_units(charge: _Charge) -> Fraction:
     match charge.dimension:
         case Dimension.ENERGY:
-            return Fraction(charge.quantity) / WH_PER_KWH
+            return Fraction(charge.quantity, WH_PER_KWH)
         case Dimension.FLAT:
             return Fraction(charge.quantity)
         case _:
-            return Fraction(charge.quantity) / US_PER_HOUR
+            return Fraction(charge.quantity, US_PER_HOUR)
 
 
 def _reason(charge: _Charge, added: Exact | None, tariff: Tariff, when: str) -> str:

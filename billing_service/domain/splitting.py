@@ -28,7 +28,9 @@ def split_evenly(
     usages = [usage_of(period) for period in ordered]
     prices: dict[int, set[object]] = {id(usage): set() for usage in usages}
     for piece in cut(usages, tariff, tz, started_at):
-        found = tariff.component(Dimension.ENERGY, moment_of(piece, tz, started_at))
+        found = tariff.component(
+            Dimension.ENERGY, moment_of(piece, tariff, tz, started_at)
+        )
         prices[id(piece.usage)].add(None if found is None else found[1])
     return [
         period

@@ -162,6 +162,24 @@ class Tariff:
     valid_from: datetime | None = None
     valid_until: datetime | None = None
 
+    @property
+    def restricts_current(self) -> bool:
+        """Whether any element applies at some currents only."""
+        return any(
+            each.restrictions.min_current is not None
+            or each.restrictions.max_current is not None
+            for each in self.elements
+        )
+
+    @property
+    def restricts_power(self) -> bool:
+        """Whether any element applies at some powers only."""
+        return any(
+            each.restrictions.min_power is not None
+            or each.restrictions.max_power is not None
+            for each in self.elements
+        )
+
     def component(
         self, dimension: Dimension, moment: Moment
     ) -> tuple[int, PriceComponent] | None:

@@ -157,8 +157,13 @@ def cut(
     return pieces
 
 
-def moment_of(piece: Piece, tz: tzinfo, counted_from: datetime) -> Moment:
-    """Return what restrictions are tested against at the start of a piece."""
+def moment_of(
+    piece: Piece, tariff: Tariff, tz: tzinfo, counted_from: datetime
+) -> Moment:
+    """Return what a tariff's restrictions are tested against at the start of a piece.
+
+    Current and power are left out where the tariff restricts neither.
+    """
     usage = piece.usage
     started_at = piece.started_at
     return Moment(
@@ -166,8 +171,10 @@ def moment_of(piece: Piece, tz: tzinfo, counted_from: datetime) -> Moment:
         energy_kwh=piece.energy_before_wh / WH_PER_KWH,
         duration=max(started_at - counted_from, timedelta(0)),
         source=usage.source,
-        current_a=_between(usage.min_current_a, usage.max_current_a, None),
-        power_kw=_power_kw(usage),
+        current_a=_between(usage.min_current_a, usage.max_current_a, None)
+        if tariff.restricts_current
+        else None,
+        power_kw=_power_kw(usage) if tariff.restricts_power else None,
         reservation=usage.reservation,
     )
 
