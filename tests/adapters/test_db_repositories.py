@@ -218,6 +218,11 @@ async def test_periods_are_replaced_in_order(uow: SqlUnitOfWork) -> None:
     periods = [period(2), period(1, "0.001")]
     await uow.sessions.save_periods("s-1", periods)
     assert await uow.sessions.periods("s-1") == periods
+    longer = [period(2), period(3), period(4)]
+    await uow.sessions.save_periods("s-1", longer, kept=1)
+    assert await uow.sessions.periods("s-1") == longer
+    await uow.sessions.save_periods("s-1", longer[:2], kept=2)
+    assert await uow.sessions.periods("s-1") == longer[:2]
     await uow.sessions.delete("s-1")
     assert await uow.sessions.periods("s-1") == []
     await uow.sessions.save(session())

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -118,6 +118,34 @@ async def test_any_order_and_any_restart_give_the_same_session(
                 if shuffler.random() < 0.2:
                     other.restart()
             assert same(await other.session()) == expected
+
+
+async def test_periods_that_are_past_stay_as_they_were_stored(site: Site) -> None:
+    """Frame by frame, with a change of source, the stored periods are those of all at once."""
+    frames = [frame(seq) for seq in range(6)]
+    frames += [
+        frame(
+            seq,
+            source=Source.GRID,
+            solar_mwh=3_060_000,
+            grid_mwh=2_000_000 + (seq - 5) * 10_000,
+        )
+        for seq in range(6, 12)
+    ]
+    for each in frames:
+        await site.receive([each], [STARTED] if each.seq == 0 else [])
+    session = await site.session()
+    async with site.database.read() as uow:
+        step_by_step = await uow.sessions.periods(session.id)
+    site.restart()
+    await site.receive(events=[ENDED])
+    async with site.database.read() as uow:
+        at_once = await uow.sessions.periods(session.id)
+    assert [period.source for period in step_by_step][-2:] == [
+        Source.SOLAR,
+        Source.GRID,
+    ]
+    assert step_by_step[:-1] == at_once[: len(step_by_step) - 1]
 
 
 async def test_a_session_without_events_is_found_in_its_frames(site: Site) -> None:

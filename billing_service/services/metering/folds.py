@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from billing_service.domain import checkpoint
 from billing_service.domain.frame import Frame, SessionEvent, from_ms
 from billing_service.domain.metering import Metered, SessionMeter
+from billing_service.domain.period import ChargingPeriod
 from billing_service.domain.session import Session, SessionStatus
 from billing_service.services.metering.marks import New
 from billing_service.services.metering.parts import (
@@ -38,11 +39,14 @@ _PERIODS_SAVED_EVERY = timedelta(seconds=10)
 
 @dataclass(slots=True)
 class Running:
-    """A running session's fold, kept between two rounds, and what it rests on."""
+    """A running session's fold, kept between two rounds, and what it rests on.
+
+    ``periods`` are those that it has stored.
+    """
 
     meter: SessionMeter
     basis: str
-    periods: int = 0
+    periods: tuple[ChargingPeriod, ...] = ()
     saved_at: datetime | None = None
 
 
@@ -187,12 +191,23 @@ class Folds:
             running = self._running[session.id] = Running(meter, basis)
         if (
             session.status is not SessionStatus.ACTIVE
-            or running.periods != len(metered.periods)
+            or len(running.periods) != len(metered.periods)
             or running.saved_at is None
             or now - running.saved_at >= _PERIODS_SAVED_EVERY
         ):
-            await uow.sessions.save_periods(session.id, metered.periods)
-            running.periods, running.saved_at = len(metered.periods), now
+            # Most of a long session's are past and done.
+            kept = _alike(running.periods, metered.periods)
+            await uow.sessions.save_periods(session.id, metered.periods, kept=kept)
+            running.periods, running.saved_at = metered.periods, now
+
+
+def _alike(before: Sequence[ChargingPeriod], now: Sequence[ChargingPeriod]) -> int:
+    """Return how many periods at the beginning are the same."""
+    pairs = enumerate(zip(before, now, strict=False))
+    return next(
+        (number for number, (one, other) in pairs if one != other),
+        min(len(before), len(now)),
+    )
 
 
 def _can_go_on(running: Running, basis: str, session: Session, new: New | None) -> bool:

@@ -84,9 +84,9 @@ class Sessions(Protocol):
         """Return the ids of unbilled sessions that a token started and that are nobody's."""
 
     async def save_periods(
-        self, session_id: str, periods: Sequence[ChargingPeriod]
+        self, session_id: str, periods: Sequence[ChargingPeriod], *, kept: int = 0
     ) -> None:
-        """Replace the session's periods."""
+        """Replace the session's periods; the first ``kept`` are stored already."""
 
     async def periods(self, session_id: str) -> list[ChargingPeriod]:
         """Return the session's periods in order."""

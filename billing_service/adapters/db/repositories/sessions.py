@@ -189,18 +189,21 @@ class SessionRepository(Repository):
         return list(result)
 
     async def save_periods(
-        self, session_id: str, periods: Sequence[ChargingPeriod]
+        self, session_id: str, periods: Sequence[ChargingPeriod], *, kept: int = 0
     ) -> None:
-        """Replace the session's periods."""
+        """Replace the session's periods; the first ``kept`` are stored already."""
         await self._connection.execute(
-            delete(charging_periods).where(charging_periods.c.session_id == session_id)
+            delete(charging_periods).where(
+                charging_periods.c.session_id == session_id,
+                charging_periods.c.ordinal >= kept,
+            )
         )
-        if periods:
+        if len(periods) > kept:
             await self._connection.execute(
                 insert(charging_periods),
                 [
                     _period_row(session_id, ordinal, period)
-                    for ordinal, period in enumerate(periods)
+                    for ordinal, period in enumerate(periods[kept:], start=kept)
                 ],
             )
 
