@@ -106,11 +106,21 @@ def _each(
         yield _made(kind, value, given)
 
 
+@cache
+def _makers(kind: type) -> tuple[tuple[str, Callable[[Any, dict[str, Any]], Any]], ...]:
+    return tuple((name, _maker(of)) for name, of in _taken(kind))
+
+
+@cache
+def _given(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind) if field.name in _GIVEN)
+
+
 def _dataclass(kind: Any, plain: list[Any], given: dict[str, Any]) -> Any:
     made = kind.__new__(kind)
     # Past __init__: a frozen one is filled too, and none of them works out anything there.
-    for name in given.keys() & {field.name for field in fields(kind)}:
+    for name in _given(kind):
         object.__setattr__(made, name, given[name])
-    for (name, of), value in zip(_taken(kind), plain, strict=True):
-        object.__setattr__(made, name, _made(of, value, given))
+    for (name, make), value in zip(_makers(kind), plain, strict=True):
+        object.__setattr__(made, name, make(value, given))
     return made
