@@ -1,14 +1,17 @@
 """Frames a second from Mosquitto (QoS 1) to committed rows, beside what nothing can exceed.
 
-Each receiver first makes its persistent session and goes; then the broker is filled, and the
-receiver started again. Its rate is taken from its first to its last message or row, so that
-neither publishing nor starting counts.
+The limits' receivers first make their persistent session and go; then the broker is filled, and
+they are started again. The service has more to start, and would still be at it when the first
+rows are there: it runs, is held (SIGSTOP) while the broker is filled, and goes on. Each rate is
+taken from the first to the last message or row, so that neither publishing nor starting counts.
 """
 
 import asyncio
+import os
+import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from itertools import count
 
 import psycopg
@@ -76,12 +79,12 @@ async def _service(rig: Rig, frames: int, commands: Sequence[tuple[str, ...]]) -
     """Measure processes of the service that share the load."""
     database = Database(rig.url, utc_now)
     try:
-        # Everything stands before anything is measured: tables, stations, sessions at the broker.
-        async with _running(rig, commands):
+        async with _running(rig, commands) as programs:
+            # Everything stands before anything is measured: tables, stations, the statements.
             await rig.publish(b"\n".join(messages(10, boot=next(_boots))) + b"\n")
             await _until(database, 10)
-        await _fill(rig, frames)
-        async with _running(rig, commands, wait=False):
+            with _held(programs):
+                await _fill(rig, frames)
             began, first = await _until(database, 11)
             ended, last = await _until(database, frames + 10)
         return (last - first) / (ended - began)
@@ -91,30 +94,44 @@ async def _service(rig: Rig, frames: int, commands: Sequence[tuple[str, ...]]) -
 
 @asynccontextmanager
 async def _running(
-    rig: Rig, commands: Sequence[tuple[str, ...]], *, wait: bool = True
-) -> AsyncIterator[None]:
+    rig: Rig, commands: Sequence[tuple[str, ...]]
+) -> AsyncIterator[list[Program]]:
     programs: list[Program] = []
     try:
         for command in commands:
             name = "-".join(command).replace("--", "")
             program = rig.program(name, *command, port=free_port())
             programs.append(program)
-            before = _connections(program)
             await program.start()
-            while wait and _connections(program) == before:
-                if not program.running:
-                    raise program.ended()
-                await asyncio.sleep(0.05)
-        yield
+            await _has_said(program, "broker_connected")
+        if commands[0][0] == "ingest":
+            # The first of the workers also reads the spare sessions when it starts.
+            await _has_said(programs[0], "keeping_what_comes")
+        yield programs
     finally:
         for program in programs:
             await program.stop()
 
 
-def _connections(program: Program) -> int:
-    if not program.log.exists():
-        return 0
-    return program.log.read_text().count("broker_connected")
+async def _has_said(program: Program, event: str) -> None:
+    async with asyncio.timeout(WITHIN_S):
+        while event not in program.log.read_text():
+            if not program.running:
+                raise program.ended()
+            await asyncio.sleep(0.05)
+
+
+@contextmanager
+def _held(programs: Sequence[Program]) -> Iterator[None]:
+    """Have the programs stand still meanwhile."""
+    pids = [program.pid for program in programs if program.pid is not None]
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 async def _until(database: Database, frames: int) -> tuple[float, int]:
