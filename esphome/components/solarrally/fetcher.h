@@ -19,7 +19,7 @@ class Fetcher {
   virtual int open(const std::string &url) = 0;
   /// How long the body is; 0 when the server does not say.
   virtual size_t size() const = 0;
-  /// Read some of the body, waiting for it.
+  /// Read some of the body, waiting for it; what drips is not waited for until `size` is full.
   /// @return how many bytes; 0 or less when the connection ended
   virtual int read(uint8_t *data, size_t size) = 0;
 };

@@ -29,6 +29,7 @@ class Esp32Fetcher final : public Fetcher {
     if (this->client_ == nullptr || esp_http_client_open(this->client_, 0) != ESP_OK)
       return 0;
     const int64_t size = esp_http_client_fetch_headers(this->client_);
+    esp_http_client_set_timeout_ms(this->client_, BYTE_TIMEOUT_MS);
     this->size_ = size > 0 ? static_cast<size_t>(size) : 0;
     return esp_http_client_get_status_code(this->client_);
   }
@@ -36,11 +37,20 @@ class Esp32Fetcher final : public Fetcher {
   size_t size() const override { return this->size_; }
 
   int read(uint8_t *data, size_t size) override {
-    watchdog::WatchdogManager patience(TIMEOUT_MS + 1000);
-    return esp_http_client_read(this->client_, reinterpret_cast<char *>(data), static_cast<int>(size));
+    watchdog::WatchdogManager patience(2 * TIMEOUT_MS + 1000);
+    for (int waited_ms = 0; waited_ms < TIMEOUT_MS; waited_ms += BYTE_TIMEOUT_MS) {
+      const int got = esp_http_client_read(this->client_, reinterpret_cast<char *>(data), static_cast<int>(size));
+      if (got != -ESP_ERR_HTTP_EAGAIN)
+        return got;
+    }
+    return 0;
   }
 
  protected:
+  /// ESP-IDF's client reads until the buffer is full and waits so long for each byte anew: with more, a server that drips
+  /// would hold one read for longer than the watchdog waits. 1 kB takes it 10 s at most.
+  static constexpr int BYTE_TIMEOUT_MS = 10;
+
   esp_http_client_handle_t client_{nullptr};
   size_t size_{0};
 };

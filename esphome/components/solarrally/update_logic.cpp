@@ -72,6 +72,8 @@ bool is_older(std::string_view version, std::string_view than) {
   return false;
 }
 
+bool is_overdue(Millis began_ms, Millis now_ms) { return now_ms - began_ms >= UPDATE_DEADLINE_MS; }
+
 std::string image_version(const uint8_t *data, size_t size) {
   static constexpr uint8_t IMAGE_MAGIC = 0xE9;
   static constexpr uint8_t DESCRIPTION_MAGIC[] = {0x32, 0x54, 0xCD, 0xAB};

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "types.h"
+
 namespace evstation {
 
 /// The host that a URL of `http` or `https` leads to, in lower case.
@@ -19,6 +21,12 @@ bool is_allowed_host(std::string_view url, const std::vector<std::string> &hosts
 bool is_version(std::string_view version);
 /// Whether one version is older than another; missing numbers count as 0. Both must be versions.
 bool is_older(std::string_view version, std::string_view than);
+
+/// How long an update may take. Nothing is charged while it runs, so a server that drips must come to an end; an image of
+/// 2 MB needs 3.5 kB/s, far less than any Wi-Fi that carries a station.
+constexpr Millis UPDATE_DEADLINE_MS = 600000;
+/// Whether an update has taken too long.
+bool is_overdue(Millis began_ms, Millis now_ms);
 
 /// The version that an ESP32 image says of itself.
 ///

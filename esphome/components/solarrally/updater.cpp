@@ -17,6 +17,10 @@ static constexpr uint32_t TICK_MS = 100;
 
 std::string install(const Update &update, const std::function<void(int progress)> &tick) {
   ESP_LOGI(TAG, "Fetching version %s from %s", update.version.c_str(), update.url.c_str());
+  const auto began_ms = static_cast<::evstation::Millis>(millis_64());
+  const auto overdue = [began_ms] {
+    return ::evstation::is_overdue(began_ms, static_cast<::evstation::Millis>(millis_64()));
+  };
   const auto image = make_fetcher();
   const int status = image->open(update.url);
   if (status != 200)
@@ -44,7 +48,11 @@ std::string install(const Update &update, const std::function<void(int progress)
       if (more <= 0)
         break;
       size += static_cast<size_t>(more);
-    } while (got == 0 && size < ::evstation::APP_VERSION_END);
+    } while (got == 0 && size < ::evstation::APP_VERSION_END && !overdue());
+    if (overdue()) {
+      why = "the image did not come within " + std::to_string(::evstation::UPDATE_DEADLINE_MS / 60000) + " minutes";
+      break;
+    }
     if (size == 0 || got + size < ::evstation::APP_VERSION_END) {
       why = "the connection ended early";
       break;

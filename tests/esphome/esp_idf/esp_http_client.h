@@ -12,5 +12,7 @@ esp_http_client_handle_t esp_http_client_init(const esp_http_client_config_t *co
 esp_err_t esp_http_client_open(esp_http_client_handle_t client, int write_length);
 int64_t esp_http_client_fetch_headers(esp_http_client_handle_t client);
 int esp_http_client_get_status_code(esp_http_client_handle_t client);
+esp_err_t esp_http_client_set_timeout_ms(esp_http_client_handle_t client, int timeout_ms);
+constexpr int ESP_ERR_HTTP_EAGAIN = 0x7007;
 int esp_http_client_read(esp_http_client_handle_t client, char *buffer, int length);
 esp_err_t esp_http_client_cleanup(esp_http_client_handle_t client);

@@ -43,6 +43,12 @@ TEST(Update, KnowsAVersionThatCanBeCompared) {
     EXPECT_FALSE(is_version(version)) << version;
 }
 
+TEST(Update, ComesToAnEnd) {
+  EXPECT_FALSE(is_overdue(5000, 5000));
+  EXPECT_FALSE(is_overdue(5000, 5000 + UPDATE_DEADLINE_MS - 1));
+  EXPECT_TRUE(is_overdue(5000, 5000 + UPDATE_DEADLINE_MS));
+}
+
 TEST(Update, ReadsTheVersionOfAnEsp32Image) {
   std::vector<uint8_t> image(APP_VERSION_END, 0);
   image[0] = 0xE9;
