@@ -90,3 +90,41 @@ async def test_a_server_that_drips_does_not_stop_charging_for_ever(
             assert DEADLINE_S - 1 <= bench.now_s - began_s <= DEADLINE_S + 30
             assert not [change for change in bench.history if change.closed]
             await bench.until(lambda: bench.closed() == "grid", 60)
+
+
+async def test_an_outcome_waits_for_the_broker(
+    twin_program: Path, tmp_path: Path, bench: Bench, broker: Broker
+) -> None:
+    """An update that ends while the broker is away is told of when it is back, once."""
+    over = asyncio.Event()
+
+    async def between() -> None:
+        await asyncio.sleep(0.15)
+        if over.is_set():
+            raise EOFError
+
+    environment = {**bench.environment, "SOLARRALLY_BROKER_PORT": str(broker.port)}
+    async with (
+        Twin(twin_program, tmp_path / "home", environment) as station,
+        dripping(between) as url,
+    ):
+        await broker.until(lambda ear: "online" in ear.of("status"))
+        await begin(broker, url)
+        await broker.stop()
+        async with asyncio.timeout(30):
+            while "No broker" not in station.log:
+                await asyncio.sleep(0.05)
+            over.set()
+            while "The update failed" not in station.log:
+                await asyncio.sleep(0.05)
+        await broker.start()
+        result = await outcome(broker)
+        assert (result["id"], result["ok"], result["error"]) == (
+            "slow",
+            False,
+            "failed",
+        )
+        await broker.until(
+            lambda ear: bool(ear.of("state")) and "update" not in ear.of("state")[-1]
+        )
+        assert sum("done" in result for result in broker.ear.of("result")) == 1

@@ -58,6 +58,7 @@ void Messenger::loop(logic::Millis now_ms) {
   }
   this->outbox_->step(now_ms);
   this->send_waiting_events_();
+  this->send_waiting_outcomes_();
   if (this->connected_)
     this->publish_state_(now_ms);
 }
@@ -90,7 +91,16 @@ void Messenger::update(const std::string &version, int progress) {
 }
 
 void Messenger::outcome(const std::string &id, bool ok, const std::string &message) {
-  this->link_->publish(this->topic_("result"), logic::outcome_json(id, ok, message), false);
+  this->waiting_outcomes_.push_back(logic::outcome_json(id, ok, message));
+  if (this->waiting_outcomes_.size() > MAX_WAITING_OUTCOMES)
+    this->waiting_outcomes_.pop_front();
+  this->send_waiting_outcomes_();
+}
+
+void Messenger::send_waiting_outcomes_() {
+  while (!this->waiting_outcomes_.empty() &&
+         this->link_->publish(this->topic_("result"), this->waiting_outcomes_.front(), false) >= 0)
+    this->waiting_outcomes_.pop_front();
 }
 
 void Messenger::say_event_(WaitingEvent event) {

@@ -29,7 +29,7 @@ class Messenger final : public logic::Sender {
   void event(const logic::StationEvent &event);
   /// An update is under way; each tenth of it is told in the state. An empty version ends it.
   void update(const std::string &version, int progress);
-  /// How a command ended that was accepted before.
+  /// How a command ended that was accepted before; told as soon as the broker is there.
   void outcome(const std::string &id, bool ok, const std::string &message);
   void set_update_hosts(const std::vector<std::string> *hosts) { this->update_hosts_ = hosts; }
   /// Say goodbye, so that nobody waits for the last will.
@@ -46,6 +46,7 @@ class Messenger final : public logic::Sender {
 
  protected:
   static constexpr size_t MAX_WAITING_EVENTS = 64;
+  static constexpr size_t MAX_WAITING_OUTCOMES = 8;
 
   std::string topic_(const char *leaf) const { return this->base_ + "/" + leaf; }
   void publish_state_(logic::Millis now_ms);
@@ -57,6 +58,7 @@ class Messenger final : public logic::Sender {
   };
   void say_event_(WaitingEvent event);
   void send_waiting_events_();
+  void send_waiting_outcomes_();
 
   logic::Station *station_;
   logic::Identity *identity_;
@@ -74,6 +76,7 @@ class Messenger final : public logic::Sender {
   const std::vector<std::string> *update_hosts_{nullptr};
   /// Told in order; they wait for the broker and, after a boot, for the clock.
   std::deque<WaitingEvent> waiting_events_;
+  std::deque<std::string> waiting_outcomes_;
   bool connected_{false};
   uint32_t seq_{0};
   logic::Millis now_ms_{0};
