@@ -88,8 +88,14 @@ void FrameLog::begin() {
     return;
   }
   for (const auto &[name, size] : all) {
-    if (this->ours_(name))
-      this->files_[name].size = size;
+    if (!this->ours_(name))
+      continue;
+    if (size < 0) {
+      this->files_.clear();
+      this->state_ = LogState::FAILED;
+      return;
+    }
+    this->files_[name].size = size;
   }
   this->load_sent_();
   this->find_newest_();

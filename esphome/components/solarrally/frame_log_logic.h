@@ -17,7 +17,7 @@ class Storage {
   virtual ~Storage() = default;
   /// Whether a card is there and readable.
   virtual bool ready() = 0;
-  /// Names and sizes of all files.
+  /// Names and sizes of all files; the size is negative where it cannot be learned. A list that is not whole has failed.
   virtual bool list(std::map<std::string, int64_t> *files) = 0;
   /// Append and flush: once this returns true a power cut loses nothing of it.
   virtual bool append(const std::string &name, std::string_view data) = 0;

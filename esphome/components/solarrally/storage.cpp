@@ -35,14 +35,24 @@ bool FolderStorage::list(std::map<std::string, int64_t> *files) {
   DIR *folder = opendir(this->folder_.c_str());
   if (folder == nullptr)
     return false;
-  while (const dirent *entry = readdir(folder)) {
+  bool whole = false;
+  while (true) {
+    errno = 0;
+    const dirent *entry = readdir(folder);
+    if (entry == nullptr) {
+      whole = errno == 0;
+      break;
+    }
     struct stat info {};
     const std::string name = entry->d_name;
-    if (stat(this->path_(name).c_str(), &info) == 0 && S_ISREG(info.st_mode))
+    if (stat(this->path_(name).c_str(), &info) != 0) {
+      (*files)[name] = -1;
+    } else if (S_ISREG(info.st_mode)) {
       (*files)[name] = info.st_size;
+    }
   }
   closedir(folder);
-  return true;
+  return whole;
 }
 
 static bool write_file(const std::string &path, const char *mode, std::string_view data) {

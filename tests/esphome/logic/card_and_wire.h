@@ -20,12 +20,14 @@ struct Card : Storage {
   bool broken = false;
   /// A file with a place that cannot be read.
   std::string unreadable;
+  /// A file of which only the name is known.
+  std::string sizeless;
   int64_t room = 1 << 30;
 
   bool ready() override { return there; }
   bool list(std::map<std::string, int64_t> *out) override {
     for (const auto &[name, text] : files)
-      (*out)[name] = static_cast<int64_t>(text.size());
+      (*out)[name] = name == sizeless ? -1 : static_cast<int64_t>(text.size());
     return there;
   }
   bool append(const std::string &name, std::string_view data) override {

@@ -153,6 +153,24 @@ TEST(FrameLog, AFileThatCannotBeReadHoldsUpNoOther) {
   EXPECT_EQ(batch.frames, std::vector<std::string>{frame(1, 1)}) << "it is tried again";
 }
 
+TEST(FrameLog, WhatItCannotSeeWholeIsNotWrittenTo) {
+  Card card;
+  card.files["garage-20261123-0.log"] = log_line(frame(1, 0));
+  card.sizeless = "garage-20261123-0.log";
+  FrameLog log(&card, "garage");
+  log.begin();
+  EXPECT_EQ(log.state(), LogState::FAILED);
+  EXPECT_FALSE(log.append(frame(2, 0), NOON));
+  EXPECT_EQ(card.files["garage-20261123-0.log"], log_line(frame(1, 0)));
+  EXPECT_EQ(log.pending(), 0u) << "half a list is none";
+  card.files["holiday.jpg"] = "";
+  card.sizeless = "holiday.jpg";
+  log.begin();
+  EXPECT_EQ(log.state(), LogState::OK) << "what is not ours does not matter";
+  EXPECT_TRUE(log.append(frame(2, 1), NOON));
+  EXPECT_EQ(card.files["garage-20261123-0.log"], log_line(frame(1, 0)));
+}
+
 TEST(FrameLog, ACardThatIsPulledWhileItIsReadIsMissing) {
   Card card;
   card.files["garage-20261120-0.log"] = log_line(frame(1, 0));
