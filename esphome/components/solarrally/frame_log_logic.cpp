@@ -100,6 +100,31 @@ void FrameLog::begin() {
   this->load_sent_();
   this->find_newest_();
   this->state_ = LogState::OK;
+  // A card that is write-protected, or worn out, says so only when it is written to.
+  this->save_sent_();
+}
+
+void FrameLog::recover() {
+  if (this->state_ == LogState::MISSING || this->state_ == LogState::FAILED) {
+    this->begin();
+  } else if (!this->writable_) {
+    this->save_sent_();
+  }
+}
+
+void FrameLog::refused_() {
+  // On a full card there is room again with the next frame.
+  this->writable_ = this->storage_->free_bytes() < MIN_FREE_BYTES;
+  // What was written by half ends its file, or has the only line of it, whose name is not used again.
+  const auto file = this->files_.find(this->current_);
+  if (file != this->files_.end() && file->second.size == 0) {
+    std::erase(this->mine_, file->first);
+    this->files_.erase(file);
+    this->first_number_++;
+  }
+  this->current_.clear();
+  if (!this->storage_->ready())
+    this->state_ = LogState::MISSING;
 }
 
 bool FrameLog::read_(const std::string &name, File *file, int64_t offset, size_t size, std::string *data) {
@@ -167,7 +192,11 @@ void FrameLog::save_sent_() {
     if (file.sent > 0)
       text += log_line(name + " " + std::to_string(file.sent));
   }
-  this->storage_->replace(this->sent_name_(), text);
+  if (this->storage_->replace(this->sent_name_(), text)) {
+    this->writable_ = true;
+  } else {
+    this->refused_();
+  }
 }
 
 void FrameLog::count() {
@@ -199,11 +228,14 @@ bool FrameLog::open_(int64_t utc_ms) {
   const std::string day = format_day(utc_ms);
   if (!this->current_.empty() && this->current_day_ == day && this->files_[this->current_].size < MAX_FILE_BYTES)
     return true;
-  for (int n = 0; n < 100000; n++) {
+  if (this->current_day_ != day)
+    this->first_number_ = 0;
+  for (int n = this->first_number_; n < 100000; n++) {
     const std::string name = this->station_ + "-" + day + "-" + std::to_string(n) + ".log";
     if (this->files_.count(name) == 0) {
       this->current_ = name;
       this->current_day_ = day;
+      this->first_number_ = n;
       this->files_[name] = File{};
       this->mine_.push_back(name);
       return true;
@@ -244,7 +276,7 @@ bool FrameLog::make_room_() {
 }
 
 bool FrameLog::append(const std::string &frame, int64_t utc_ms) {
-  if (this->state_ == LogState::MISSING || this->state_ == LogState::FAILED)
+  if (this->state_ == LogState::MISSING || this->state_ == LogState::FAILED || !this->writable_)
     return false;
   const std::string line = log_line(frame);
   if (line.size() > MAX_LINE_BYTES)
@@ -255,7 +287,7 @@ bool FrameLog::append(const std::string &frame, int64_t utc_ms) {
   }
   this->state_ = LogState::OK;
   if (!this->open_(utc_ms) || !this->storage_->append(this->current_, line)) {
-    this->state_ = this->storage_->ready() ? LogState::FAILED : LogState::MISSING;
+    this->refused_();
     return false;
   }
   File &file = this->files_[this->current_];

@@ -59,8 +59,10 @@ class FrameLog {
 
   FrameLog(Storage *storage, std::string station) : storage_(storage), station_(std::move(station)) {}
 
-  /// Look at the card: what is there, what was sent. Call again after a failure.
+  /// Look at the card: what is there, what was sent, whether it takes anything.
   void begin();
+  /// Try again after a failure. What can be read of a card that takes nothing goes on being sent.
+  void recover();
   /// Count a little more of what was there before this boot. Call it often.
   void count();
   /// The time of the newest frame that an earlier boot wrote; 0 when there is none.
@@ -82,7 +84,10 @@ class FrameLog {
   /// The batch is acknowledged; it is not sent again.
   void sent(const Batch &batch);
 
-  LogState state() const { return this->state_; }
+  /// A card that takes nothing has failed, too.
+  LogState state() const {
+    return this->state_ == LogState::OK && !this->writable_ ? LogState::FAILED : this->state_;
+  }
   /// Lines that wait to be sent, as far as they are counted; never 0 while there are any.
   size_t pending() const;
   /// Lines in the middle of a file whose CRC was wrong.
@@ -108,15 +113,20 @@ class FrameLog {
   /// Remove one file: the oldest that was sent, or, if it must be, the oldest of all.
   bool drop_(bool unsent_too);
   bool make_room_();
+  /// Write down what was sent, which shows, too, whether the card takes anything.
   void save_sent_();
+  /// Nothing can be written for now.
+  void refused_();
   void load_sent_();
   std::string sent_name_() const { return this->station_ + ".sent"; }
 
   Storage *storage_;
   std::string station_;
   LogState state_ = LogState::MISSING;
+  bool writable_ = false;
   std::string current_;
   std::string current_day_;
+  int first_number_ = 0;
   std::vector<std::string> mine_;
   std::map<std::string, File, WrittenEarlier> files_;
   int64_t newest_utc_ms_ = 0;

