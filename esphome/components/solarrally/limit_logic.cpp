@@ -64,6 +64,16 @@ float SolarFollower::step(Millis now_ms, float available_w, float ceiling_a) {
   return this->current_a_;
 }
 
+float PacedLimit::step(Millis now_ms, float limit_a) {
+  const bool raises = limit_a > this->limit_a_;
+  if (raises && this->limit_a_ > 0.0f && now_ms - this->raised_ms_ < this->raise_interval_ms_)
+    return this->limit_a_;
+  if (raises)
+    this->raised_ms_ = now_ms;
+  this->limit_a_ = limit_a;
+  return limit_a;
+}
+
 float effective_limit(const CurrentLimits &limits, float min_current_a) {
   float smallest_a = limits.station_a;
   const auto lower = [&smallest_a](float limit_a) {

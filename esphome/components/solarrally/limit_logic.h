@@ -63,6 +63,22 @@ struct CurrentLimits {
   bool control_lost = false;
 };
 
+/// Lets an offer to a car fall at once, and rise in steps that the car has the time to follow. From nothing it rises at
+/// once: that is a start, not a step.
+class PacedLimit {
+ public:
+  explicit PacedLimit(Millis raise_interval_ms) : raise_interval_ms_(raise_interval_ms) {}
+
+  /// @param limit_a what may be offered now, A
+  /// @return what is offered, A; never more than that
+  float step(Millis now_ms, float limit_a);
+
+ protected:
+  Millis raise_interval_ms_;
+  Millis raised_ms_ = 0;
+  float limit_a_ = 0.0f;
+};
+
 /// The smallest of the limits, or 0 when it is below the least current that can be offered.
 float effective_limit(const CurrentLimits &limits, float min_current_a);
 

@@ -371,6 +371,14 @@ PILOT = (
         "3s",
         "How long a car may take to stop drawing before its supply is cut (IEC 61851-1 gives it 3 s).",
     ),
+    _time(
+        "raise_interval",
+        "raise_interval_ms",
+        "0ms",
+        "5min",
+        "5s",
+        "How long an offer stays before it rises again; it falls at once. IEC 61851-1 gives a car 5 s to follow.",
+    ),
 )
 
 SESSION = (

@@ -44,6 +44,7 @@ Station::Station(const StationSettings &settings)
       selector_(settings.source),
       pilot_(settings.pilot),
       follower_(settings.follow),
+      paced_(settings.has_pilot ? settings.raise_interval_ms : 0),
       meters_{Meter(settings.meters[SOLAR]), Meter(settings.meters[GRID])},
       sessions_(settings.session),
       user_limit_a_(settings.max_current_a) {}
@@ -254,7 +255,7 @@ void Station::drive_(const StationInputs &inputs) {
   } else {
     this->follower_.reset();
   }
-  this->limit_a_ = effective_limit(limits, settings.min_current_a);
+  this->limit_a_ = this->paced_.step(this->now_ms_, effective_limit(limits, settings.min_current_a));
 
   const bool blocked = this->faults_.blocking() || inputs.updating;
   const bool allowed =

@@ -40,6 +40,9 @@ struct StationSettings {
   float cable_current_a = 32.0f;
   /// How long a car may take to stop drawing after the pilot said stop: 3 s (IEC 61851-1, Table A.6).
   Millis stop_timeout_ms = 3000;
+  /// How long an offer stays before it rises again: a car may take 5 s to follow it (IEC 61851-1, Table A.6), and one that
+  /// is told anew before it has followed may never settle.
+  Millis raise_interval_ms = 5000;
   /// A car that draws less than this has stopped.
   float stopped_current_a = 1.0f;
   /// A car that draws more than its limit and this share of it, for this long, is an overcurrent.
@@ -178,6 +181,7 @@ class Station {
   SourceSelector selector_;
   Pilot pilot_;
   SolarFollower follower_;
+  PacedLimit paced_;
   Meter meters_[SOURCES];
   Sessions sessions_;
 

@@ -21,6 +21,20 @@ TEST(EffectiveLimit, TheSmallestWins) {
   EXPECT_EQ(effective_limit(limits, 6), 8);
 }
 
+TEST(PacedLimit, FallsAtOnceAndRisesWhenTheCarHasFollowed) {
+  PacedLimit paced(5000);
+  EXPECT_EQ(paced.step(1000, 6.0f), 6.0f) << "a start";
+  EXPECT_EQ(paced.step(1010, 6.1f), 6.0f);
+  EXPECT_EQ(paced.step(5999, 9.0f), 6.0f);
+  EXPECT_EQ(paced.step(6000, 9.5f), 9.5f) << "all that has come together";
+  EXPECT_EQ(paced.step(6010, 8.0f), 8.0f);
+  EXPECT_EQ(paced.step(6020, 7.0f), 7.0f);
+  EXPECT_EQ(paced.step(10999, 9.0f), 7.0f) << "a fall is no reason to rise sooner";
+  EXPECT_EQ(paced.step(11000, 9.0f), 9.0f);
+  EXPECT_EQ(paced.step(11010, 0.0f), 0.0f);
+  EXPECT_EQ(paced.step(11020, 16.0f), 16.0f) << "a start";
+}
+
 TEST(EffectiveLimit, LessThanTheLeastIsNothing) {
   EXPECT_EQ(effective_limit({.station_a = 32, .cable_a = 32, .user_a = 5.9f}, 6), 0);
   EXPECT_EQ(effective_limit({.station_a = 32, .cable_a = NAN, .user_a = 32}, 6), 0);

@@ -272,6 +272,32 @@ TEST(Station, OvercurrentIsLatched) {
   EXPECT_EQ(world.station.source(), Source::GRID);
 }
 
+TEST(Station, TheOfferRisesInStepsThatACarCanFollow) {
+  StationSettings settings = World::with_pilot();
+  settings.follow_on = Follow::SURPLUS;
+  World world(settings);
+  world.station.set_mode(Mode::GRID);
+  world.plugged = true;
+  world.inputs.available_solar_w = 2000.0f;
+  world.run(70000);
+  world.inputs.available_solar_w = 7000.0f;
+  std::vector<Millis> raised_ms;
+  float before = world.station.pilot_duty();
+  for (int i = 0; i < 6000; i++) {
+    world.run(10);
+    if (world.station.pilot_duty() > before)
+      raised_ms.push_back(world.inputs.now_ms);
+    before = world.station.pilot_duty();
+  }
+  ASSERT_GE(raised_ms.size(), 4u);
+  for (size_t i = 1; i < raised_ms.size(); i++)
+    EXPECT_GE(raised_ms[i] - raised_ms[i - 1], 5000);
+  EXPECT_NEAR(world.station.offered_current_a(), 30.0f, 0.5f);
+  world.station.set_current_limit(10.0f);
+  world.run(10);
+  EXPECT_NEAR(world.station.offered_current_a(), 10.0f, 0.01f) << "it falls at once";
+}
+
 TEST(Station, ControlLostIsTheOwnersChoice) {
   for (const auto choice : {ControlLost::KEEP, ControlLost::LIMIT, ControlLost::STOP}) {
     auto settings = World::with_pilot();
