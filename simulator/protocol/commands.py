@@ -14,7 +14,9 @@ from simulator.timestamps import parse_rfc3339
 
 _LOGGER = logging.getLogger(__name__)
 
-MAX_BYTES = 64 * 1024
+# What a station's memory has room for.
+MAX_BYTES = 4096
+MAX_VALUES = 64
 STALE_AFTER_MS = 60_000
 # Ids are remembered for `duplicate`; a sender that repeats one does so soon.
 REMEMBERED_IDS = 1000
@@ -56,6 +58,8 @@ def parse(payload: bytes) -> Command:
         raise Malformed(None, f"not JSON: {error}") from None
     if not isinstance(value, dict):
         raise Malformed(None, "not an object")
+    if _values(value) > MAX_VALUES:
+        raise Malformed(None, f"more than {MAX_VALUES} values")
     command_id = value.get("id")
     if not isinstance(command_id, str) or not _ID.fullmatch(command_id):
         raise Malformed(None, "no readable id")
@@ -68,6 +72,15 @@ def parse(payload: bytes) -> Command:
         _value(command_id, name, value.get("value")),
         _sent_ms(command_id, value),
     )
+
+
+def _values(value: Any) -> int:
+    """How many JSON values `value` is, itself included."""
+    if isinstance(value, dict):
+        return 1 + sum(map(_values, value.values()))
+    if isinstance(value, list):
+        return 1 + sum(map(_values, value))
+    return 1
 
 
 def _no_constant(text: str) -> None:

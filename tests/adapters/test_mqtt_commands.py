@@ -76,6 +76,22 @@ async def test_a_refusal_carries_the_station_s_reason(tmp_path: Path) -> None:
     assert refused.value.error == "busy"
 
 
+async def test_nothing_is_sent_that_no_station_reads(tmp_path: Path) -> None:
+    """Above 4 KiB a station would ignore it: the sender is told at once, and a station never sees it."""
+    seen: list[object] = []
+
+    def answer(command: dict[str, Any]) -> list[object]:
+        seen.append(command["value"])
+        return [{"id": command["id"], "ok": True}]
+
+    async with garage(tmp_path, answer) as sender:
+        with pytest.raises(CommandRefused, match="4096") as refused:
+            await sender.send("garage", "update_firmware", {"url": "x" * 4096})
+        await sender.send("garage", "update_firmware", {"url": "x" * 3900})
+    assert refused.value.error == "malformed"
+    assert seen == [{"url": "x" * 3900}]
+
+
 async def test_a_station_that_is_silent_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

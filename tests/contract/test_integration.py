@@ -222,7 +222,9 @@ def test_info_must_agree_with_its_topic() -> None:
 def test_command_fits_the_schema(command: str, value: str | float | None) -> None:
     """Every command that the integration sends is one of the contract."""
     schema = json.loads((SCHEMAS / "command.schema.json").read_text())
-    sent = json.loads(encode_command("8f14e45f", command, value, NOW))
+    text = encode_command("8f14e45f", command, value, NOW)
+    assert len(text.encode()) <= 4096
+    sent = json.loads(text)
     jsonschema.validate(sent, schema, format_checker=jsonschema.FormatChecker())
     assert (sent["id"], sent["command"], sent.get("value")) == (
         "8f14e45f",

@@ -13,6 +13,7 @@ BEYOND_A_SCHEMA = (
     "bad_timestamp--epoch",
     "contradiction--limits",
     "too_large--padded",
+    "too_large--65-values",
 )
 
 

@@ -168,6 +168,7 @@ def test_the_sums_hold_as_published(scenario: Scenario) -> None:
         ("set_mode", None),
         ("set_current_limit", None),
         ("start", None),
+        ("start--largest", None),
         ("stop", None),
         ("reset_faults", None),
         ("reboot", "busy"),
@@ -185,8 +186,8 @@ def test_every_golden_command_is_tried() -> None:
     """No golden command is left out above."""
     names = {case.id for case in valid("command")}
     assert names == {
-        "reboot", "reset_faults", "set_current_limit", "set_mode", "start", "stop",
-        "update_firmware",
+        "reboot", "reset_faults", "set_current_limit", "set_mode", "start",
+        "start--largest", "stop", "update_firmware",
     }  # fmt: skip
 
 
@@ -194,11 +195,11 @@ def test_every_golden_command_is_tried() -> None:
 def test_invalid_commands_are_refused_for_the_reason_named(
     payload: bytes, reason: str
 ) -> None:
-    """With a readable id the result says why; without one there is no answer; nothing changes."""
+    """With a readable id the result says why; what is too large is not read, so nobody is answered; nothing changes."""
     subject = charging()
     before = subject.snapshot()
     result = answer(subject, payload)
-    if _readable_id(payload):
+    if reason != "too_large" and _readable_id(payload):
         assert result is not None
         assert (result["ok"], result["error"]) == (False, reason)
     else:
@@ -265,7 +266,8 @@ def test_bad_commands_are_refused(payload: bytes, error: str) -> None:
         b'{"id":"' + b"x" * 37 + b'","command":"start"}',
         b'{"id":"1","command":"start","value":NaN}',
         b"[" * 60_000,
-        b'{"id":"1","command":"start","pad":"' + b"x" * 65_536 + b'"}',
+        b'{"id":"1","command":"start","pad":"' + b"x" * 4096 + b'"}',
+        b'{"id":"1","command":"start","pad":' + b"[" * 64 + b"]" * 64 + b"}",
     ],
     ids=[
         "empty",
@@ -277,6 +279,7 @@ def test_bad_commands_are_refused(payload: bytes, error: str) -> None:
         "nan",
         "deep",
         "large",
+        "many values",
     ],
 )
 def test_what_has_no_readable_id_is_ignored_and_counted(

@@ -25,6 +25,9 @@ log = structlog.get_logger(__name__)
 RESULT_WITHIN_S = 5.0
 """The contract's time for a result."""
 
+MAX_COMMAND_BYTES = 4096
+"""The contract's bound: a station ignores what is larger, and nobody would learn why."""
+
 _SENTENCES = {
     "malformed": "The station could not read the command.",
     "unknown_command": "The station does not know this command.",
@@ -97,7 +100,7 @@ class MqttCommands:
     ) -> None:
         """Send a command and wait for its result; ``command_id`` must not have been used before.
 
-        Raises CommandRefused when the station refuses, and StationSilent when nothing came within
+        Raises CommandRefused when the station refuses or could not read it, and StationSilent when nothing came within
         the contract's five seconds or the broker is away.
         """
         request = {
@@ -108,6 +111,12 @@ class MqttCommands:
             .astimezone(UTC)
             .isoformat(timespec="milliseconds"),
         }
+        payload = json.dumps(request, separators=(",", ":"))
+        if len(payload) > MAX_COMMAND_BYTES:
+            raise CommandRefused(
+                "malformed",
+                f"The command has {len(payload)} bytes; a station reads {MAX_COMMAND_BYTES}.",
+            )
         key = (station_id, str(request["id"]))
         answer = self._waiting[key] = asyncio.get_running_loop().create_future()
         try:
@@ -118,7 +127,7 @@ class MqttCommands:
                     raise StationSilent("The connection to the broker was lost.")
                 await client.publish(
                     f"{self._broker.prefix}/{station_id}/command",
-                    json.dumps(request),
+                    payload,
                     qos=1,
                     retain=False,
                 )
