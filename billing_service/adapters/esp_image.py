@@ -7,6 +7,8 @@ the application's description: magic 0xABCD5432, at 16 its version, at 48 its pr
 …   zeros, so that the file is a multiple of 16 long with one byte more: the checksum, 0xEF
 XOR all bytes of all segments
 …   the SHA-256 of everything before it, if it is appended
+…   the signature, if it is signed: a zero word and 64 bytes (version 1), or 0xFF up to a
+multiple of 4096 and a sector that begins with 0xE7 0x02 (version 2). Stations check it.
 """
 
 import hashlib
@@ -21,6 +23,8 @@ _MAGIC = 0xE9
 _DESCRIPTION_MAGIC = 0xABCD5432
 _MOST_SEGMENTS = 16
 _CHECKSUM_SEED = 0xEF
+_SIGNATURE_V1_BYTES = 4 + 64
+_SECTOR = 4096
 _CHIPS = {
     0: "ESP32", 2: "ESP32-S2", 5: "ESP32-C3", 9: "ESP32-S3", 12: "ESP32-C2",
     13: "ESP32-C6", 16: "ESP32-H2", 18: "ESP32-P4", 20: "ESP32-C61", 23: "ESP32-C5",
@@ -73,10 +77,19 @@ def _check_whole(image: bytes, segments: int) -> None:
         if image[end : end + 32] != hashlib.sha256(image[:end]).digest():
             raise _invalid("is damaged: its SHA-256 is wrong")
         end += 32
-    if len(image) != end:
+    if not _is_nothing_or_signature(image[end:], -end % _SECTOR):
         raise _invalid(
             "goes on after its end: a whole flash? Take the image for updates (firmware.ota.bin)"
         )
+
+
+def _is_nothing_or_signature(rest: bytes, padding: int) -> bool:
+    """Whether that may stand behind an image which lacks ``padding`` bytes to a whole sector."""
+    if len(rest) == _SIGNATURE_V1_BYTES:
+        return rest.startswith(bytes(4))
+    if len(rest) == padding + _SECTOR:
+        return rest.startswith(b"\xff" * padding + b"\xe7\x02")
+    return not rest
 
 
 def _description(image: bytes) -> tuple[str, str]:

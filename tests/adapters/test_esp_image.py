@@ -26,6 +26,27 @@ def test_a_sound_image(appended: bool, size: int) -> None:
     assert facts.sha256 == hashlib.sha256(image).hexdigest()
 
 
+SIGNATURE_V1 = bytes(4) + bytes(range(64))
+SIGNATURE_V2 = b"\xe7\x02".ljust(4096, b"\xff")
+
+
+def _in_sectors(image: bytes) -> bytes:
+    return image + b"\xff" * (-len(image) % 4096)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [SOUND + SIGNATURE_V1, _in_sectors(SOUND) + SIGNATURE_V2],
+    ids=["version 1", "version 2"],
+)
+def test_a_signed_image(image: bytes) -> None:
+    """What the station checks by its own key stands behind the image, and is sent with it."""
+    facts = read_image(image)
+    assert facts.version == "1.3.0"
+    assert facts.size == len(image)
+    assert facts.sha256 == hashlib.sha256(image).hexdigest()
+
+
 def _flipped(at: int) -> bytes:
     damaged = bytearray(SOUND)
     damaged[at] ^= 0x10
@@ -48,6 +69,11 @@ def _flipped(at: int) -> bytes:
         (_flipped(4), "SHA-256"),
         (_flipped(-1), "SHA-256"),
         (SOUND + b"\xff" * 4096, "whole flash"),
+        (_in_sectors(SOUND) + b"\xff" * 4096, "whole flash"),
+        (_in_sectors(SOUND), "whole flash"),
+        (SOUND + SIGNATURE_V2, "whole flash"),
+        (SOUND + b"\xff" * 68, "whole flash"),
+        (SOUND + SIGNATURE_V1 + b"\0", "whole flash"),
         (esp_image("latest"), "'latest'"),
         (esp_image(""), "''"),
         (_flipped(32), "checksum"),
