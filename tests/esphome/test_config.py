@@ -305,6 +305,74 @@ def test_esp32_has_two_app_partitions(generated: Path) -> None:
     assert re.search(r"^app1,\s*app,\s*ota_1", table, re.MULTILINE)
 
 
+@pytest.fixture(scope="module")
+def signed(firmware: Path) -> Path:
+    """A station that takes only what was signed with its owner's key; the key is made for this test."""
+    (firmware / "signed.yaml").write_text(
+        (firmware / "station.yaml")
+        .read_text()
+        .replace(
+            "packages:\n",
+            "packages:\n  signed_updates: !include packages/signed_updates.yaml\n",
+        )
+    )
+    subprocess.run(
+        [
+            ROOT / ".venv-esphome" / "bin" / "espsecure",
+            *("generate-signing-key", "--version", "1"),
+            firmware / "signing_key.pem",
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return firmware
+
+
+def test_signed_updates_are_signed_and_never_older(
+    signed: Path, esphome: RunEsphome
+) -> None:
+    """With the package the build signs by the owner's key, and each update is checked for signature and version."""
+    done = esphome(
+        *("-s", "name", "signed-station"), "compile", "--only-generate", "signed.yaml"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    build = signed / ".esphome" / "build" / "signed-station"
+    options = (build / "sdkconfig.signed-station").read_text().splitlines()
+    key = signed / "signing_key.pem"
+    assert {
+        "CONFIG_SECURE_SIGNED_APPS_NO_SECURE_BOOT=y",
+        "CONFIG_SECURE_SIGNED_ON_UPDATE_NO_SECURE_BOOT=y",
+        "CONFIG_SECURE_SIGNED_APPS_ECDSA_SCHEME=y",
+        "CONFIG_SECURE_BOOT_BUILD_SIGNED_BINARIES=y",
+        f'CONFIG_SECURE_BOOT_SIGNING_KEY="{key.as_posix()}"',
+        'CONFIG_APP_PROJECT_VER="0.1.0"',
+        # Still rolled back when it does not come up healthy.
+        "CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE=y",
+    } <= set(options)
+    defines = (build / "src" / "esphome" / "core" / "defines.h").read_text()
+    assert "#define USE_OTA_DOWNGRADE_PROTECTION" in defines
+    assert "#define USE_OTA_SIGNED_VERIFICATION" in defines
+
+
+def test_a_missing_signing_key_is_named(signed: Path, esphome: RunEsphome) -> None:
+    """Without the key nothing is built that would be unsigned by mistake."""
+    done = esphome("-s", "signing_key", "lost.pem", "config", "signed.yaml")
+    assert done.returncode != 0
+    assert "lost.pem" in done.stdout + done.stderr
+
+
+def test_no_key_is_in_the_tree() -> None:
+    """Who has the key can make images for every station that trusts it: each owner makes their own."""
+    listed = subprocess.run(
+        ["git", "ls-files", "*.pem", "*.key"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert listed.stdout == ""
+
+
 def test_contactors_open_for_updates(generated: Path) -> None:
     """The hook that opens the contactors when an update starts is compiled in."""
     assert (

@@ -85,8 +85,11 @@ std::string install(const Update &update, const std::function<void(int progress)
   if (why.empty()) {
     tick(100);
     error = backend->end();
-    if (error != ota::OTA_RESPONSE_OK)
+    if (error == ota::OTA_RESPONSE_ERROR_SIGNATURE_INVALID) {
+      why = "the image is not signed with this station's key";
+    } else if (error != ota::OTA_RESPONSE_OK) {
       why = "it is not an image for this station (error " + std::to_string(error) + ")";
+    }
   } else {
     backend->abort();
   }
