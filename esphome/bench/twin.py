@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -94,6 +95,23 @@ def free_port() -> int:
         return port
 
 
+def is_held(pid: int) -> bool:
+    """Whether a process is stopped. Linux tells; elsewhere it is taken for so."""
+    try:
+        return "State:\tT" in Path("/proc", str(pid), "status").read_text()
+    except FileNotFoundError:
+        return True
+
+
+def open_files(pid: int) -> list[Path]:
+    """The files that a process has open, as far as this machine tells."""
+    try:
+        found = list(Path("/proc", str(pid), "fd").iterdir())
+    except FileNotFoundError:
+        return []
+    return [file.resolve() for file in found if file.exists()]
+
+
 class Twin:
     """The firmware as a process. Its flash is ``home/prefs``, its output ``home/twin.log``."""
 
@@ -137,10 +155,27 @@ class Twin:
         return (self.home / "twin.log").read_text(errors="replace")
 
     async def cut_power(self) -> None:
-        """Take the supply away: no shutdown, no last word."""
+        """Take the supply away: no shutdown, no last word.
+
+        An ESP32's flash holds what was written before or after a write, never half of it. The file in its place is
+        emptied and then written, so the power stays until it is whole.
+        """
         with contextlib.suppress(ProcessLookupError):
+            while await self._writes_flash():
+                self.process.send_signal(signal.SIGCONT)
+                await asyncio.sleep(0)
             self.process.kill()
         await self.process.wait()
+
+    async def _writes_flash(self) -> bool:
+        """Hold the process, and tell whether it has the file open that stands for its flash."""
+        self.process.send_signal(signal.SIGSTOP)
+        while not is_held(self.process.pid):
+            if self.process.returncode is not None:
+                raise ProcessLookupError
+            await asyncio.sleep(0)
+        flash = (self.home / "prefs").resolve()
+        return any(file.is_relative_to(flash) for file in open_files(self.process.pid))
 
     async def stop(self) -> None:
         """Ask it to end, as a wanted restart does."""
