@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from billing_service.domain.errors import InvalidInput
+from billing_service.domain.errors import InvalidInput, NotFound
 from billing_service.services.audit import Actor, plain
 from billing_service.services.issuing import Issuer
 from billing_service.services.ports import (
@@ -52,3 +52,21 @@ class Suppliers:
             )
             await uow.commit()
         return new
+
+    async def reset(self, actor: Actor) -> None:
+        """Go back to the settings'. Raises NotFound. The caller has checked who asks."""
+        async with self._open_uow() as uow:
+            before = await uow.supplier.get()
+            if before is None:
+                raise NotFound("no supplier was set here; the settings' holds")
+            await uow.supplier.delete()
+            await uow.audit.add(
+                at=self._clock(),
+                actor=actor.label,
+                action="supplier.reset",
+                subject="supplier",
+                before=plain(asdict(before)),
+                after=plain(asdict(await self._issuer.supplier(uow))),
+                address=actor.address,
+            )
+            await uow.commit()

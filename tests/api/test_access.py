@@ -86,6 +86,7 @@ ADMINS_ONLY = {
     ("GET", "/customers/{user_id}"),
     ("GET", "/supplier"),
     ("PUT", "/supplier"),
+    ("DELETE", "/supplier"),
     ("PUT", "/customers/{user_id}"),
     ("GET", "/corrections/{correction_id}"),
     ("POST", "/corrections/{correction_id}/confirm"),
@@ -241,6 +242,8 @@ async def _prepare(api: Api, where: Where) -> dict[str, str]:
     if path.startswith("/firmware/{sha256}") or path.endswith("/update"):
         await api.request("admin", "POST", "/firmware/", content=IMAGE)
         named.discard("sha256")
+    if where == ("DELETE", "/supplier"):
+        await api.request("admin", "PUT", "/supplier", json=BODIES["PUT", "/supplier"])
     if "uid" in named:
         body = {"uid": "04BB", "user_id": "driver"}
         await api.request("admin", "POST", "/tokens/", json=body)

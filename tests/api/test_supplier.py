@@ -67,6 +67,30 @@ async def test_only_new_bills_say_what_was_set(api: Api) -> None:
     assert first["after"]["name"] == second["before"]["name"] == NEW["name"]
 
 
+async def test_an_admin_goes_back_to_the_settings(api: Api) -> None:
+    """Their supplier and series hold again, counting on; that is audited, and done only once."""
+    first = await bill(api, "1-1")
+    await api.request("admin", "PUT", "/supplier", json=NEW)
+    between = await bill(api, "2-1")
+    answer = await api.request("admin", "DELETE", "/supplier")
+    assert (answer.status_code, answer.content) == (204, b"")
+    shown = (await api.request("admin", "GET", "/supplier")).json()
+    assert (shown["name"], shown["bill_series"]) == ("Sunny Charging", "SR-")
+    again = await bill(api, "3-1")
+    assert [each["number"] for each in (first, between, again)] == [
+        "SR-2026-000001",
+        "RE-2026-000001",
+        "SR-2026-000002",
+    ]
+    assert again["supplier"]["name"] == "Sunny Charging"
+    assert code(await api.request("admin", "DELETE", "/supplier")) == (404, "not_found")
+    log = await api.request("admin", "GET", "/audit/?action=supplier.reset")
+    (entry,) = log.json()["items"]
+    assert entry["before"]["name"] == NEW["name"]
+    assert entry["after"]["name"] == "Sunny Charging"
+    assert entry["actor"] == "user:admin (admin)"
+
+
 @pytest.mark.parametrize(
     "change",
     [

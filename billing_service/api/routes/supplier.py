@@ -1,5 +1,7 @@
 """Who issues bills."""
 
+from http import HTTPStatus
+
 from fastapi import APIRouter
 
 from billing_service.api.bill_schemas import SupplierIn, SupplierOut
@@ -21,8 +23,17 @@ async def set_supplier(
     """Set what bills say from now on, whole; what is left out is empty. Issued bills stay.
 
     Another series begins to count at 1. From now on ``SOLARRALLY_SUPPLIER_…`` and the like are
-    ignored.
+    ignored, until ``DELETE``.
     """
     return SupplierOut.model_validate(
         await services.suppliers.set(actor, body.supplier())
     )
+
+
+@router.delete("", status_code=HTTPStatus.NO_CONTENT)
+async def reset_supplier(actor: AdminActor, services: ServicesDep) -> None:
+    """Go back to the settings' supplier for new bills. Issued bills stay.
+
+    Its series goes on counting where it was. 404 when none was set.
+    """
+    await services.suppliers.reset(actor)

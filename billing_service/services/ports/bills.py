@@ -56,6 +56,9 @@ class Suppliers(Protocol):
     async def save(self, new: Supplier) -> None:
         """Insert or replace."""
 
+    async def delete(self) -> None:
+        """Forget what an admin has set."""
+
 
 class Bills(Protocol):
     """Issued bills and the CDRs they rest on."""

@@ -1,6 +1,6 @@
 """Who issues bills."""
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from billing_service.adapters.db.repositories.base import Repository
 from billing_service.adapters.db.tables import supplier
@@ -49,3 +49,7 @@ class SupplierRepository(Repository):
             .values(id=_ONLY, **values)
             .on_conflict_do_update(index_elements=["id"], set_=values)
         )
+
+    async def delete(self) -> None:
+        """Forget what an admin has set."""
+        await self._connection.execute(delete(supplier))
