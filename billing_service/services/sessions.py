@@ -181,50 +181,47 @@ class Sessions:
                     end_reason=ENDED_BY_ADMIN,
                 )
                 await uow.sessions.save(session)
-            await uow.audit.add(
-                at=self._clock(),
-                actor=actor.label,
-                action="session.change",
-                subject=f"session:{session_id}",
-                before={"user_id": before.user_id, "status": before.status.value},
-                after={
-                    "user_id": session.user_id,
-                    "status": session.status.value,
-                    "command": None
-                    if isinstance(changes.charging, Unset)
-                    else "start"
-                    if changes.charging
-                    else "stop",
-                },
-                address=actor.address,
-            )
+            if _facts(session) != _facts(before):
+                await uow.audit.add(
+                    at=self._clock(),
+                    actor=actor.label,
+                    action="session.change",
+                    subject=f"session:{session_id}",
+                    before=_facts(before),
+                    after=_facts(session),
+                    address=actor.address,
+                )
             await uow.commit()
         return session
 
     async def _send(
         self, actor: Actor, station_id: str, command: str, subject: str
     ) -> None:
-        """Send a command; note the attempt where the station does not obey.
+        """Send a command, and note at once what came of it: what follows may still be refused.
 
         Raises CommandRefused, StationSilent.
         """
+        failure: CommandRefused | StationSilent | None = None
+        after = {"command": command, "outcome": "done"}
         try:
             await self._commands.send(station_id, command)
         except (CommandRefused, StationSilent) as error:
-            after = {"command": command, "outcome": error.code}
+            failure = error
+            after["outcome"] = error.code
             if isinstance(error, CommandRefused):
                 after["error"] = error.error
-            async with self._open_uow() as uow:
-                await uow.audit.add(
-                    at=self._clock(),
-                    actor=actor.label,
-                    action="session.command",
-                    subject=subject,
-                    after=after,
-                    address=actor.address,
-                )
-                await uow.commit()
-            raise
+        async with self._open_uow() as uow:
+            await uow.audit.add(
+                at=self._clock(),
+                actor=actor.label,
+                action="session.command",
+                subject=subject,
+                after=after,
+                address=actor.address,
+            )
+            await uow.commit()
+        if failure is not None:
+            raise failure
 
     async def delete(self, actor: Actor, session_id: str) -> None:
         """Delete a session that is neither billed nor under way; its frames stay.
@@ -342,6 +339,11 @@ async def _check_driver(
         raise SessionBilled("A billed session keeps its driver.")
     if user_id is not None and await read.users.get(user_id) is None:
         raise InvalidInput(("user_id", "there is no such user"))
+
+
+def _facts(session: Session) -> dict[str, str | None]:
+    """Return what the log keeps of a session that people change."""
+    return {"user_id": session.user_id, "status": session.status.value}
 
 
 def _refuse_others(session: Session, actor: Actor) -> None:

@@ -170,6 +170,56 @@ async def test_what_a_station_did_not_do_is_audited(
     )
 
 
+@pytest.mark.parametrize("charging", [True, False])
+async def test_what_a_station_did_is_audited(api: Api, *, charging: bool) -> None:
+    """Once, as a command that was done: of the session nothing was changed."""
+    session = await api.charge(ended=False)
+    body = {"charging": charging}
+    await api.request("admin", "PUT", f"/sessions/{session.id}", json=body)
+    (entry,) = (await api.request("admin", "GET", "/audit/")).json()["items"]
+    assert entry["action"] == "session.command"
+    assert entry["subject"] == f"session:{session.id}"
+    assert entry["actor"] == "user:admin (admin)"
+    assert entry["after"] == {
+        "command": "start" if charging else "stop",
+        "outcome": "done",
+    }
+
+
+async def test_a_command_is_audited_whatever_comes_after_it(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The station has stopped; the session to assign was billed meanwhile, which is refused."""
+    session = await api.charge(ended=False)
+    await api.assign(session.id, "driver")
+    path = f"/sessions/{session.id}"
+
+    async def stop(*_: object) -> None:
+        await api.end("1-1")
+        billed = await api.request("admin", "POST", f"{path}/bill")
+        assert billed.status_code == 201
+
+    monkeypatch.setattr(api.commands, "send", stop)
+    body = {"charging": False, "user_id": "other"}
+    refused = await api.request("admin", "PUT", path, json=body)
+    assert code(refused) == (409, "session_billed")
+    entries = (await api.request("admin", "GET", "/audit/")).json()["items"]
+    assert [each["action"] for each in entries] == ["session.command", "bill.issue"]
+    assert entries[0]["after"] == {"command": "stop", "outcome": "done"}
+
+
+@pytest.mark.parametrize("body", [{}, {"user_id": "driver"}])
+async def test_what_changes_nothing_is_not_audited(
+    api: Api, body: dict[str, str]
+) -> None:
+    """A driver who drives already is not assigned once more."""
+    session = await api.charge()
+    await api.assign(session.id, "driver")
+    path = f"/sessions/{session.id}"
+    assert (await api.request("admin", "PUT", path, json=body)).status_code == 200
+    assert (await api.request("admin", "GET", "/audit/")).json()["items"] == []
+
+
 async def test_a_station_in_use(api: Api) -> None:
     """Another's charge is neither taken over nor disturbed."""
     session = await api.charge(ended=False)

@@ -50,7 +50,7 @@ async def test_several_users_and_groups_may_use_a_station(api: Api) -> None:
     await allow(api, everyone=True)
     assert [await may_use(api, name) for name in people] == [True] * 3
     assert {each[1] for each in await api.audited()} == {
-        "station.access", "session.start", "user.change",
+        "station.access", "session.command", "session.start", "user.change",
     }  # fmt: skip
 
 
