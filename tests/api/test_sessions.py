@@ -298,7 +298,10 @@ async def test_assigning_a_driver(api: Api) -> None:
 
 
 async def test_ending_a_session_whose_station_fell_silent(api: Api) -> None:
-    """It ends with the last frame, and frames that come later do not open it again."""
+    """It ends with the last frame; frames that come later move its end and do not open it again.
+
+    They are billed, so a bill that told the former end would have more energy than its time.
+    """
     session = await api.charge(ended=False)
     path = f"/sessions/{session.id}"
     body = (
@@ -307,9 +310,11 @@ async def test_ending_a_session_whose_station_fell_silent(api: Api) -> None:
     assert (body["status"], body["end_reason"]) == ("COMPLETED", ENDED_BY_ADMIN)
     assert body["ended_at"] == at(60).isoformat().replace("+00:00", "Z")
     api.site.restart()
-    await api.charge(ended=False)
+    await api.charge_on("1-1")
     again = (await api.request("admin", "GET", path)).json()
-    assert again["status"] == "COMPLETED"
+    assert (again["status"], again["end_reason"]) == ("COMPLETED", ENDED_BY_ADMIN)
+    assert again["last_frame_at"] == again["ended_at"] == again["periods"][-1]["ended_at"]
+    assert again["ended_at"] == at(61).isoformat().replace("+00:00", "Z")
 
 
 async def test_a_billed_session_keeps_its_driver(api: Api) -> None:

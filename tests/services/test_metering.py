@@ -3,6 +3,7 @@
 import random
 from collections.abc import AsyncIterator
 from copy import replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from billing_service.adapters.db.repositories.frames import FrameRepository
 from billing_service.domain.frame import NO_BOOT, EventType, Frame, Pilot, SessionEvent
 from billing_service.domain.period import Source
 from billing_service.domain.session import Session, SessionFlag, SessionStatus
+from billing_service.services.metering import ENDED_BY_ADMIN
 from billing_service.services.ports import Role, User
 from tests.databases import KINDS
 from tests.services.site import STATION, T0, T0_MS, Site, open_site
@@ -236,6 +238,32 @@ async def test_a_plain_station_that_falls_silent_ends_its_session(site: Site) ->
     site.now = site.now.replace(hour=13)
     assert await site.metering.end_idle() == 1
     assert (await site.session()).status is SessionStatus.COMPLETED
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_the_end_of_a_session_that_an_admin_ended_follows_its_energy(
+    site: Site, *, named: bool
+) -> None:
+    """The station measures on, as one session: it stays ended, and no energy is after its end."""
+
+    def minute(number: int) -> Frame:
+        return frame(number * 6) if named else plain(number * 60, 3600)
+
+    await site.receive([minute(0), minute(1)])
+    by_admin = replace(
+        await site.session(),
+        status=SessionStatus.COMPLETED,
+        ended_at=T0 + timedelta(minutes=1),
+        end_reason=ENDED_BY_ADMIN,
+    )
+    async with site.database.write() as uow:
+        await uow.sessions.save(by_admin)
+        await uow.commit()
+    await site.receive([minute(2)])
+    session = await site.session()
+    assert (session.status, session.end_reason) == (by_admin.status, ENDED_BY_ADMIN)
+    assert session.energy_wh == 120
+    assert session.ended_at == session.last_frame_at == T0 + timedelta(minutes=2)
 
 
 async def test_who_claimed_the_charge_is_its_driver(site: Site) -> None:

@@ -228,7 +228,8 @@ async def _with_end(
 ) -> Session:
     """Say whether and when the session ended: by its event, or by a later frame without it."""
     if session.end_reason == ENDED_BY_ADMIN:
-        return session
+        # What came after that was charged in it all the same, and a bill says until when.
+        return ended(session, session.last_frame_at or session.ended_at, ENDED_BY_ADMIN)
     if end is not None:
         return ended(session, from_ms(end.at_ms), end.reason or end.type.value)
     if meter.last_key is not None:

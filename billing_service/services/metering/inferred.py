@@ -153,13 +153,14 @@ class InferredSessions:
             started_at=from_ms(start),
             flags=session.flags | {SessionFlag.INFERRED},
         )
-        if session.end_reason != ENDED_BY_ADMIN:
-            if heard_ms > end + self._settings.idle_ms:
-                session = ended(session, session.last_frame_at, "idle")
-            else:
-                session = replace(
-                    session, status=SessionStatus.ACTIVE, ended_at=None, end_reason=None
-                )
+        if session.end_reason == ENDED_BY_ADMIN:
+            session = ended(session, session.last_frame_at, ENDED_BY_ADMIN)
+        elif heard_ms > end + self._settings.idle_ms:
+            session = ended(session, session.last_frame_at, "idle")
+        else:
+            session = replace(
+                session, status=SessionStatus.ACTIVE, ended_at=None, end_reason=None
+            )
         await self._folds.save(uow, session, metered, meter, basis)
         return Outcome(session, metered, [*frames])
 
