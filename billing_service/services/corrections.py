@@ -131,7 +131,7 @@ class Corrections:
         rated = [await rate_session(uow, session) for session in await _still(uow, ids)]
         if not rated:
             raise Conflict(f"Nothing is left of bill {number} to be billed.")
-        after = await self._issuer.issue(uow, actor, rated)
+        after = await self._issuer.issue(uow, actor, rated, before.bill)
         for each in pending:
             await self._close(
                 uow,

@@ -130,13 +130,21 @@ class Issuer:
         )
 
     async def issue(
-        self, uow: UnitOfWork, author: Author, rated: Sequence[Rated]
+        self,
+        uow: UnitOfWork,
+        author: Author,
+        rated: Sequence[Rated],
+        instead_of: Bill | None = None,
     ) -> BillRecord:
         """Issue one bill over sessions of one driver; it never changes after.
 
         The caller holds their stations. Raises NoDriver, Conflict, SessionBilled.
         """
-        customer = await customer_of(uow, rated[0].session)
+        driven = rated[0].session
+        customer = await customer_of(uow, driven)
+        if customer is None and driven.user_id is not None and instead_of is not None:
+            # Who drove was erased. The bill that is corrected is the last to know them.
+            customer = Billed(instead_of.customer, instead_of.locale)
         if customer is None:
             raise NoDriver("Nobody drove this session: assign a driver first.")
         place = await uow.proofs.next()

@@ -22,6 +22,7 @@ from billing_service.domain.errors import (
 from billing_service.domain.session import SessionStatus
 from billing_service.services.audit import Actor, plain, user_facts
 from billing_service.services.ports import (
+    NO_PASSWORD,
     AuditQuery,
     BillQuery,
     Clock,
@@ -36,7 +37,6 @@ from billing_service.services.ports import (
 
 _PAGE = 200
 _OPEN = (SessionStatus.PENDING, SessionStatus.ACTIVE)
-_NO_PASSWORD = "!"  # noqa: S105 -- no password has this hash
 
 
 class Privacy:
@@ -138,7 +138,7 @@ def _erased(user: User, now: datetime) -> User:
         user,
         name=f"erased-{user.id}"[:64],
         role=Role.USER,
-        password_hash=_NO_PASSWORD,
+        password_hash=NO_PASSWORD,
         full_name="",
         email=None,
         address=(),

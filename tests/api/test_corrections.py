@@ -122,6 +122,24 @@ async def test_a_confirmed_correction(api: Api) -> None:
     ]
 
 
+async def test_a_correction_for_who_was_erased(api: Api) -> None:
+    """The new bill is for whom the former one was for: the law wants a name on it."""
+    session_id = await _billed(api)
+    path = f"/sessions/{session_id}/bill"
+    before = (await api.request("admin", "GET", path)).json()
+    await _backlog(api)
+    erased = await api.request("admin", "DELETE", "/users/driver")
+    assert erased.status_code == 204, erased.text
+    (correction,) = await _corrections(api)
+    path = f"/corrections/{correction['id']}"
+    shown = (await api.request("admin", "GET", path)).json()
+    assert shown["after"]["customer"] == before["customer"]
+    done = await api.request("admin", "POST", f"{path}/confirm")
+    assert done.status_code == 200, done.text
+    assert done.json()["after"]["customer"] == before["customer"]
+    assert before["customer"]["name"] == "Dana Driver"
+
+
 async def test_a_dismissed_correction(api: Api) -> None:
     """The bill stands for a reason; more that comes late asks again."""
     session_id = await _billed(api)

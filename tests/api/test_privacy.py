@@ -95,6 +95,33 @@ async def test_erasing_leaves_what_the_law_wants(api: Api) -> None:
     ).status_code == 201
 
 
+async def test_who_was_erased_does_not_come_back(api: Api) -> None:
+    """They are not listed, cannot be changed, and nothing can be given to them."""
+    _, unbilled = await _lived_in(api)
+    path = "/users/driver"
+    await api.request("admin", "DELETE", f"{path}?waive_unbilled=true")
+    listed = (await api.request("admin", "GET", "/users/")).json()
+    assert "driver" not in {each["id"] for each in listed}
+    new = {"password": PASSWORD + "!"}
+    for method, of_them, body in (
+        ("GET", path, None),
+        ("DELETE", path, None),
+        ("PATCH", path, {"active": True, "full_name": "Dana"}),
+        ("PUT", f"{path}/password", new),
+        ("PUT", "/customers/driver", {"name": "Dana"}),
+    ):
+        answer = await api.request("admin", method, of_them, json=body)
+        assert code(answer) == (404, "not_found"), (method, of_them)
+    for method, to_them, body in (
+        ("PUT", f"/sessions/{unbilled}", {"user_id": "driver"}),
+        ("POST", "/tokens/", {"uid": "04AABBCC", "user_id": "driver"}),
+        ("POST", "/tariff-assignments/", {"tariff_id": "evening", "user_id": "driver"}),
+        ("PATCH", "/stations/garage", {"user_id": "driver"}),
+    ):
+        answer = await api.request("admin", method, to_them, json=body)
+        assert code(answer) == (422, "invalid_input"), (method, to_them)
+
+
 def test_no_table_about_people_is_forgotten() -> None:
     """A new table with a user in it is erased, or named here with the reason why it stays."""
     stays = {

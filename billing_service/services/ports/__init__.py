@@ -52,6 +52,7 @@ from billing_service.services.ports.metering import (
     Marks,
 )
 from billing_service.services.ports.people import (
+    NO_PASSWORD,
     Customer,
     Customers,
     Role,
@@ -76,6 +77,7 @@ from billing_service.services.ports.unit_of_work import (
 )
 
 __all__ = [
+    "NO_PASSWORD",
     "Attempts",
     "Audit",
     "AuditEntry",

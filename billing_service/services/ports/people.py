@@ -32,6 +32,10 @@ class User:
     group: str | None = None
 
 
+NO_PASSWORD = "!"  # noqa: S105 -- no password has this hash
+"""The ``password_hash`` of who was erased; no other user has it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Customer:
     """How a user is named on bills, where it differs from how they are known here.
@@ -71,7 +75,7 @@ class Customers(Protocol):
 
 
 class Users(Protocol):
-    """People who sign in."""
+    """People who sign in. Who was erased is not among them, though bills still refer to them."""
 
     async def by_name(self, name: str) -> User | None:
         """Return one, whatever the case of the name."""

@@ -20,7 +20,7 @@ from billing_service.adapters.db.tables import (
     users,
 )
 from billing_service.domain.errors import Conflict
-from billing_service.services.ports import Role, User
+from billing_service.services.ports import NO_PASSWORD, Role, User
 
 ERASED = (
     audit_personal,
@@ -32,6 +32,8 @@ ERASED = (
     station_users,
 )
 """Tables whose rows go with the person whose they are."""
+
+_STILL_HERE = users.c.password_hash != NO_PASSWORD
 
 
 class UserRepository(Repository):
@@ -68,7 +70,7 @@ class UserRepository(Repository):
     async def all(self) -> list[User]:
         """Return all, by name."""
         result = await self._connection.execute(
-            select(users).order_by(users.c.name_key)
+            select(users).where(_STILL_HERE).order_by(users.c.name_key)
         )
         return [_user(row) for row in result]
 
@@ -101,7 +103,9 @@ class UserRepository(Repository):
         return bool(found)
 
     async def _one(self, where: Any) -> User | None:
-        row = (await self._connection.execute(select(users).where(where))).first()
+        row = (
+            await self._connection.execute(select(users).where(where, _STILL_HERE))
+        ).first()
         return None if row is None else _user(row)
 
 
