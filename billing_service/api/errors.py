@@ -176,7 +176,7 @@ def install(app: FastAPI) -> None:
             errors=[
                 {
                     "path": ".".join(str(part) for part in each["loc"]),
-                    "message": each["msg"],
+                    "message": each["msg"].removeprefix("Value error, "),
                 }
                 for each in error.errors()
             ],

@@ -30,6 +30,15 @@ async def test_every_error_is_a_problem(
     assert code(await api.client.request(method, path)) == (status, expected)
 
 
+async def test_what_our_own_checks_say_stands_alone(api: Api) -> None:
+    """Without what Pydantic puts before it."""
+    body = {"locale": "klingon"}
+    answer = await api.request("driver", "PUT", "/customers/me", json=body)
+    assert problem(answer)["errors"] == [
+        {"path": "body.locale", "message": "must be a locale such as en or de_AT"}
+    ]
+
+
 async def test_a_parameter_that_a_route_does_not_have_is_refused(api: Api) -> None:
     """Misspelt, it would do nothing, and the answer would look like what was asked for."""
     for path, name, hint in (

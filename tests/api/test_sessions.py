@@ -313,7 +313,9 @@ async def test_ending_a_session_whose_station_fell_silent(api: Api) -> None:
     await api.charge_on("1-1")
     again = (await api.request("admin", "GET", path)).json()
     assert (again["status"], again["end_reason"]) == ("COMPLETED", ENDED_BY_ADMIN)
-    assert again["last_frame_at"] == again["ended_at"] == again["periods"][-1]["ended_at"]
+    assert (
+        again["last_frame_at"] == again["ended_at"] == again["periods"][-1]["ended_at"]
+    )
     assert again["ended_at"] == at(61).isoformat().replace("+00:00", "Z")
 
 
