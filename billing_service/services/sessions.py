@@ -154,6 +154,8 @@ class Sessions:
         if wants_admin and (not actor.viewer.is_admin or actor.scopes is not None):
             raise NotAllowed("Only an admin may do this.")
         if not isinstance(changes.charging, Unset):
+            if changes.charging and changes.ended:
+                raise InvalidInput(("charging", "a session that ends is not started"))
             if session.status not in OPEN:
                 raise InvalidInput(("charging", "the session has ended"))
             command = "start" if changes.charging else "stop"

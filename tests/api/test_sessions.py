@@ -375,9 +375,14 @@ async def test_time_filters_read_offsets(api: Api) -> None:
 
 
 async def test_a_change_that_cannot_be_steers_nothing(api: Api) -> None:
-    """A station is not stopped by a request that is refused for another of its fields."""
+    """A station is not steered by a request that is refused for another of its fields."""
     session = await api.charge(ended=False)
-    body = {"charging": False, "user_id": "nobody"}
-    refused = await api.request("admin", "PUT", f"/sessions/{session.id}", json=body)
-    assert code(refused) == (422, "invalid_input")
-    assert api.commands.sent == []
+    path = f"/sessions/{session.id}"
+    for body in (
+        {"charging": False, "user_id": "nobody"},
+        {"charging": True, "status": "COMPLETED"},
+    ):
+        refused = await api.request("admin", "PUT", path, json=body)
+        assert code(refused) == (422, "invalid_input")
+        assert api.commands.sent == []
+    assert (await api.request("admin", "GET", path)).json()["status"] == "ACTIVE"
