@@ -156,8 +156,9 @@ class Sessions:
         if not isinstance(changes.charging, Unset):
             if changes.charging and changes.ended:
                 raise InvalidInput(("charging", "a session that ends is not started"))
-            if session.status not in OPEN:
-                raise InvalidInput(("charging", "the session has ended"))
+            async with self._open_read() as read:
+                if not await _can_be_steered(read, session, charging=changes.charging):
+                    raise InvalidInput(("charging", "the session has ended"))
             command = "start" if changes.charging else "stop"
             if changes.charging:
                 # Whom the station is closed to meanwhile may still stop what they began.
@@ -254,6 +255,19 @@ class Sessions:
                 address=actor.address,
             )
             await uow.commit()
+
+
+async def _can_be_steered(
+    read: ReadUnitOfWork, session: Session, *, charging: bool
+) -> bool:
+    """Whether a command to its station would be this session's and no other's.
+
+    One that an admin ended may charge on, for its station was not asked; that can be stopped.
+    """
+    if session.status in OPEN:
+        return True
+    goes_on = session.end_reason == ENDED_BY_ADMIN and not charging
+    return goes_on and not await read.sessions.open_at(session.station_id)
 
 
 async def with_tariff_of_driver(uow: UnitOfWork, session: Session) -> Session:

@@ -319,6 +319,22 @@ async def test_ending_a_session_whose_station_fell_silent(api: Api) -> None:
     assert again["ended_at"] == at(61).isoformat().replace("+00:00", "Z")
 
 
+async def test_stopping_what_an_admin_has_ended(api: Api) -> None:
+    """Its station charges on; it is stopped, unless the next session is under way there."""
+    session = await api.charge(ended=False)
+    path = f"/sessions/{session.id}"
+    await api.request("admin", "PUT", path, json={"status": "COMPLETED"})
+    started = await api.request("admin", "PUT", path, json={"charging": True})
+    assert code(started) == (422, "invalid_input")
+    stopped = await api.request("admin", "PUT", path, json={"charging": False})
+    assert stopped.status_code == 200
+    assert api.commands.sent == [("garage", "stop")]
+    await api.charge("1-2", ended=False)
+    refused = await api.request("admin", "PUT", path, json={"charging": False})
+    assert code(refused) == (422, "invalid_input")
+    assert len(api.commands.sent) == 1
+
+
 async def test_a_billed_session_keeps_its_driver(api: Api) -> None:
     """The bill names them. The same driver again changes nothing."""
     session = await api.charge()
