@@ -195,8 +195,11 @@ class Folds:
             or running.saved_at is None
             or now - running.saved_at >= _PERIODS_SAVED_EVERY
         ):
-            # Most of a long session's are past and done.
-            kept = _alike(running.periods, metered.periods)
+            # Most of a long session's are past and done, and to read them costs less than to write.
+            stored: Sequence[ChargingPeriod] = running.periods
+            if running.saved_at is None:
+                stored = await uow.sessions.periods(session.id)
+            kept = _alike(stored, metered.periods)
             await uow.sessions.save_periods(session.id, metered.periods, kept=kept)
             running.periods, running.saved_at = metered.periods, now
 
