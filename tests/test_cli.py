@@ -1,6 +1,9 @@
 """The command line: exit codes, and errors of one line each."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +63,21 @@ def test_the_first_admin_needs_no_database_yet() -> None:
         "dana  user  Dana Driver",
         "root  admin",
     ]
+
+
+def test_whoever_reads_may_have_read_enough() -> None:
+    """As with ``solarrally user list | head -1``: it ends without a word."""
+    add("dana")
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as gone:
+        listed = subprocess.run(
+            [sys.executable, "-m", "billing_service", "user", "list"],
+            stdout=gone,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert (listed.returncode, listed.stderr) == (1, b"")
 
 
 def test_a_user_who_cannot_be_made() -> None:

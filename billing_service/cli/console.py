@@ -46,6 +46,9 @@ def run(work: Coroutine[Any, Any, None]) -> None:
         fail(1, str(error))
     except DomainError as error:
         fail(1, error.message)
+    except BrokenPipeError:
+        # Whoever reads what we print has read enough: Typer ends without a word.
+        raise
     except OSError as error:
         what = f"{error.filename}: " if error.filename else ""
         fail(1, f"{what}{error.strerror or error}")
