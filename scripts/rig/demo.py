@@ -56,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; return the exit status: 0 when all of it worked, else 1."""
     parser = argparse.ArgumentParser(
         prog="scripts/demo",
+        allow_abbrev=False,
         description="Run a whole SolarRally site on this machine: Mosquitto, the billing service, "
         "a simulated station and a real Home Assistant. Ctrl-C ends it.",
     )
