@@ -107,6 +107,12 @@ def pages(document: bytes) -> list[str]:
     ]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _fonts() -> None:
+    """Have the fonts there, as the renderer does, whichever test is first."""
+    style.register_fonts()
+
+
 def test_a_bill_says_what_the_law_wants_on_one_page() -> None:
     """Parties, number, dates, station, registers, energies, lines, VAT, total, tariff, rounding."""
     (text,) = pages(PdfBillRenderer()(bill(), CHART))
@@ -523,7 +529,6 @@ def test_long_text_in_both_directions_breaks_as_it_is_read() -> None:
 
 def test_the_fonts_have_the_letters() -> None:
     """Latin, Greek, Cyrillic, Hebrew and Arabic in all its forms, in both weights."""
-    style.register_fonts()
     wanted = set(visual("محطة الشحن الشمسية 2026")) | set("ŁŻŵßĞșЖЇΩאבגת€£¥₺₴₹₂×·–…")
     for name in (style.REGULAR, style.BOLD):
         font = getFont(name)
