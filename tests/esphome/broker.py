@@ -5,6 +5,7 @@ import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -199,3 +200,8 @@ async def charge(broker: Broker, bench: Bench, mode: str = "grid") -> None:
     assert result["ok"]
     bench.car.plugged = True
     await broker.until(lambda ear: any(frame["P"] > 1000 for frame in ear.frames()))
+
+
+def stamps(frames: list[dict[str, Any]]) -> list[datetime]:
+    """The frames' times."""
+    return [datetime.fromisoformat(frame["timestamp"]) for frame in frames]

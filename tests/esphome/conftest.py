@@ -14,8 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "esphome"))
 
 # The bench lives beside the firmware, not in a package of the environment.
-from bench import twin  # noqa: E402
 from bench.bench import Bench  # noqa: E402
+from bench.twin import Twin, build, copy_sources  # noqa: E402
+from bench.twin import esphome as esphome_command  # noqa: E402
 
 from .broker import Broker  # noqa: E402
 
@@ -42,7 +43,7 @@ def write_secrets(folder: Path) -> None:
 def firmware(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the firmware's sources with secrets of its own."""
     folder = tmp_path_factory.mktemp("firmware")
-    twin.copy_sources(folder)
+    copy_sources(folder)
     write_secrets(folder)
     return folder
 
@@ -53,7 +54,7 @@ def esphome(firmware: Path) -> RunEsphome:
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [twin.esphome(), *arguments],
+            [esphome_command(), *arguments],
             cwd=firmware,
             capture_output=True,
             text=True,
@@ -67,7 +68,7 @@ def esphome(firmware: Path) -> RunEsphome:
 @pytest.fixture(scope="session")
 def twin_program() -> Path:
     """The twin, built from the working tree."""
-    return twin.build()
+    return build()
 
 
 @pytest_asyncio.fixture
@@ -83,3 +84,27 @@ async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
     async with Broker(tmp_path) as broker:
         yield broker
         assert broker.ear.wrong == []
+
+
+@pytest.fixture
+def twin(twin_program: Path, tmp_path: Path, bench: Bench, broker: Broker) -> Twin:
+    """A station that was never switched on before; it has a card."""
+    card = tmp_path / "card"
+    card.mkdir()
+    return Twin(
+        twin_program,
+        tmp_path / "home",
+        {
+            **bench.environment,
+            "SOLARRALLY_BROKER_PORT": str(broker.port),
+            "SOLARRALLY_CARD": str(card),
+        },
+    )
+
+
+@pytest_asyncio.fixture
+async def station(twin: Twin, broker: Broker) -> AsyncIterator[Twin]:
+    """A station that is on and connected."""
+    async with twin:
+        await broker.until(lambda ear: "online" in ear.of("status"))
+        yield twin
