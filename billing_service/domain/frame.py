@@ -10,6 +10,12 @@ from billing_service.domain.period import Source
 NO_BOOT = -1
 """``boot`` of a frame that carries no counters; its ``seq`` is then its time in ms."""
 
+CHARGING_FROM_MW = 50_000
+"""Without a control pilot a vehicle counts as charging from 50 W."""
+
+type Key = tuple[int, int]
+"""``(boot, seq)``: which of a station's frames, and in which order."""
+
 
 class Pilot(StrEnum):
     """State of the control pilot (IEC 61851-1)."""
@@ -48,9 +54,32 @@ class Frame(NamedTuple):
     clock_synced: bool = True
 
     @property
+    def key(self) -> Key:
+        """``(boot, seq)``."""
+        return self.boot, self.seq
+
+    @property
     def at(self) -> datetime:
         """When the reading was taken, aware UTC."""
         return from_ms(self.at_ms)
+
+    @property
+    def total_mwh(self) -> int | None:
+        """The register of all energy: as sent, or the sum of both meters'; None without."""
+        if self.register_mwh is not None:
+            return self.register_mwh
+        if self.solar_mwh is not None and self.grid_mwh is not None:
+            return self.solar_mwh + self.grid_mwh
+        return None
+
+    @property
+    def is_charging(self) -> bool:
+        """Whether the vehicle takes power: by the pilot, or by the power without one."""
+        if self.source is Source.NONE:
+            return False
+        if self.pilot is not None:
+            return self.pilot in (Pilot.C, Pilot.D)
+        return self.power_mw >= CHARGING_FROM_MW
 
     @property
     def has_counters(self) -> bool:

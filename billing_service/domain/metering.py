@@ -10,10 +10,17 @@ from copy import replace
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from billing_service.domain.frame import NO_BOOT, Frame, Pilot, SessionEvent
+from billing_service.domain.frame import (
+    CHARGING_FROM_MW,
+    NO_BOOT,
+    Frame,
+    Key,
+    SessionEvent,
+)
 from billing_service.domain.period import ChargingPeriod, Source
-from billing_service.domain.register import Register, Step, follows
+from billing_service.domain.register import Register, Step
 from billing_service.domain.session import SessionFlag
+from billing_service.domain.stretch import Extremes, Stretch, stretches
 from billing_service.domain.timeline import (
     HALF_UJ_PER_MWH,
     UNSEEN,
@@ -23,9 +30,6 @@ from billing_service.domain.timeline import (
     mwh_of,
     wh,
 )
-
-CHARGING_FROM_MW = 50_000
-"""Without a control pilot a vehicle counts as charging from 50 W."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +78,13 @@ class Metered:
 class SessionMeter:
     """Folds a session's frames, in order of ``(boot, seq)``, into what was metered.
 
-    ``add`` costs the same for the first and the millionth frame, so a running session is kept up
-    to date frame by frame; ``result`` may be asked at any time and changes nothing.
+    A frame costs the same whether it is the first or the millionth, so a running session is kept
+    up to date frame by frame; ``result`` may be asked at any time and changes nothing.
     """
 
     rules: MeteringRules
     frames: int = 0
-    _last_key: tuple[int, int] | None = None
+    _last_key: Key | None = None
     _last_power_ms: int | None = None
     _previous: Frame | None = None
     _first: Frame | None = None
@@ -106,7 +110,7 @@ class SessionMeter:
         self._timeline = Timeline(self.rules.next_boundary)
 
     @property
-    def last_key(self) -> tuple[int, int] | None:
+    def last_key(self) -> Key | None:
         """``(boot, seq)`` of the newest frame; one at or before it asks for a new fold."""
         return self._last_key
 
@@ -144,69 +148,104 @@ class SessionMeter:
     def add(self, frame: Frame) -> None:
         """Take the next frame."""
         self.frames += 1
-        self._last_key = (frame.boot, frame.seq)
+        self._last_key = frame.key
         if frame.power_mw >= CHARGING_FROM_MW:
             self._last_power_ms = frame.at_ms
-        if not self._goes_on(frame):
-            if not frame.clock_synced:
-                self._flags.add(SessionFlag.CLOCK_ESTIMATED)
-            # Before the first frame there is only what the start event told.
-            self._advance(frame, by_event=self.frames == 1)
+        if not frame.clock_synced:
+            self._flags.add(SessionFlag.CLOCK_ESTIMATED)
+        # Before the first frame there is only what the start event told.
+        self._advance(frame, by_event=self.frames == 1)
 
-    # -- most steps ----------------------------------------------------------------------------
+    def extend(self, frames: Iterable[Frame]) -> list[Stretch]:
+        """Take the next frames, as ``add`` would in many times the time; return their stretches."""
+        found = []
+        for stretch, its in stretches(frames):
+            if not self.take(stretch):
+                for frame in its[1:]:
+                    self.add(frame)
+            found.append(stretch)
+        return found
 
-    def _goes_on(self, b: Frame) -> bool:
-        """Take a frame that only continues the stretch before it, as most do.
+    def take(self, stretch: Stretch) -> bool:
+        """Take the first of a stretch's frames, and the others at once where the rules allow.
 
-        Does what ``_advance`` would, in a tenth of the time; returns False, having changed
-        nothing, whenever anything at all is new: source, pilot, gap, clock, registers, boundary.
+        False: the others are still to be added, one by one.
         """
-        a = self._previous
-        rules = self.rules
-        solar_mwh, grid_mwh = b.solar_mwh, b.grid_mwh
+        first, last = stretch.first, stretch.last
+        self.add(first)
+        if stretch.frames == 1:
+            return True
+        assert stretch.extremes is not None
         if (
-            a is None
-            or solar_mwh is None
-            or grid_mwh is None
-            or b.source is not a.source
-            or b.pilot is not a.pilot
-            or not b.clock_synced
+            self._previous is not first
             or self._unread is not None
-            or self._alone
-            or rules.power_steps_mw
-            or rules.current_steps_ma
+            or stretch.longest_ms > self.rules.max_gap_ms
+            or stretch.needed_mw > self.rules.max_power_mw
+            or not self._alike(stretch.extremes)
+            or not self._timeline.uncut_until(last.at_ms)
         ):
             return False
-        at_ms = b.at_ms
-        dt = at_ms - a.at_ms
-        solar, grid = self._solar, self._grid
-        if (
-            not 0 < dt <= rules.max_gap_ms
-            or solar.value is None
-            or grid.value is None
-            or solar.in_doubt
-            or grid.in_doubt
-        ):
+        energy = self._energy_of(stretch)
+        if energy is None:
             return False
-        mwh, other = solar_mwh - solar.value, grid_mwh - grid.value
-        if a.source is Source.GRID:
-            mwh, other = other, mwh
-        if (
-            other
-            or not follows(mwh, dt, rules.max_power_mw)
-            or (mwh and a.source is Source.NONE)
-        ):
-            return False
-        if not self._timeline.go_on(a, at_ms, mwh, charging=is_charging(a)):
-            return False
-        total = solar_mwh + grid_mwh if b.register_mwh is None else b.register_mwh
-        self._integrated_half_uj += (a.power_mw + b.power_mw) * dt
-        solar.rebase(solar_mwh, at_ms)
-        grid.rebase(grid_mwh, at_ms)
-        self._total.rebase(total, at_ms)
-        self._meter_stop = total
-        self._previous = b
+        self._timeline.extend(self._label(first), first.at_ms, last.at_ms, energy, None)
+        self._timeline.saw(stretch.extremes)
+        self._integrated_half_uj += stretch.half_uj
+        self.frames += stretch.frames - 1
+        self._last_key = last.key
+        self._previous = last
+        if stretch.last_power_ms is not None:
+            self._last_power_ms = stretch.last_power_ms
         return True
+
+    # -- a stretch -----------------------------------------------------------------------------
+
+    def _alike(self, extremes: Extremes) -> bool:
+        """Return whether all of these readings are on the same side of a tariff's thresholds."""
+        return not any(
+            extremes.min_mw < step <= extremes.max_mw
+            for step in self.rules.power_steps_mw
+        ) and not any(
+            extremes.min_ma < step <= extremes.max_ma
+            for step in self.rules.current_steps_ma
+        )
+
+    def _energy_of(self, stretch: Stretch) -> Energy | None:
+        """Return what a stretch used, its registers read; None when they have to be looked at.
+
+        Its first frame has been added: the registers stand where that says, or are in question.
+        """
+        first, last = stretch.first, stretch.last
+        total = last.total_mwh
+        if total is None:
+            if self._total.value is not None:
+                return None
+            return Energy(half_uj=stretch.half_uj)
+        assert first.total_mwh is not None
+        mwh = total - first.total_mwh
+        if last.solar_mwh is not None and last.grid_mwh is not None:
+            if (self._solar.value, self._grid.value) != (
+                first.solar_mwh,
+                first.grid_mwh,
+            ):
+                return None
+            mwh = self._rebased(self._solar, last.solar_mwh, last.at_ms)
+            mwh += self._rebased(self._grid, last.grid_mwh, last.at_ms)
+        elif self._total.value != first.total_mwh:
+            return None
+        elif self._both_known:
+            self._carry([Step(None, mwh)], last, believed=True)
+        self._total.rebase(total, last.at_ms)
+        self._meter_stop = total
+        return Energy(mwh=mwh)
+
+    @staticmethod
+    def _rebased(register: Register, value: int, at_ms: int) -> int:
+        """Move a register on; return by how much."""
+        assert register.value is not None
+        mwh = value - register.value
+        register.rebase(value, at_ms)
+        return mwh
 
     # -- one step ----------------------------------------------------------------------------
 
@@ -245,12 +284,12 @@ class SessionMeter:
         if found is None:
             # No registers until now: Σ P·Δt is what there is.
             self._book(self._timeline, a, b, by_power, gap=gap)
-        elif self._unread is None and _total_of(b) is not None:
+        elif self._unread is None and b.total_mwh is not None:
             self._book(self._timeline, a, b, found, gap=gap)
         else:
             self._set_aside(a, b, by_power, gap=gap)
             self._held += found
-            if _total_of(b) is not None and not self._in_doubt:
+            if b.total_mwh is not None and not self._in_doubt:
                 self._settle(a, b)
 
     @property
@@ -259,7 +298,7 @@ class SessionMeter:
 
     def _read_registers(self, b: Frame) -> list[Step] | None:
         """Return what the registers say was used since they were last read; None if never."""
-        total = _total_of(b)
+        total = b.total_mwh
         if total is None:
             return None if self._total.value is None else []
         unsure_ms, self._unsure_ms = self._unsure_ms, 0
@@ -445,7 +484,7 @@ class SessionMeter:
     def _label(self, frame: Frame) -> Label:
         return Label(
             frame.source,
-            is_charging(frame),
+            frame.is_charging,
             sum(frame.power_mw >= step for step in self.rules.power_steps_mw),
             sum(frame.current_ma >= step for step in self.rules.current_steps_ma),
         )
@@ -522,14 +561,6 @@ def _marker(
     )
 
 
-def _total_of(frame: Frame) -> int | None:
-    if frame.register_mwh is not None:
-        return frame.register_mwh
-    if frame.solar_mwh is not None and frame.grid_mwh is not None:
-        return frame.solar_mwh + frame.grid_mwh
-    return None
-
-
 def _trapezoid(a: Frame, b: Frame) -> int:
     """Return the energy between two neighbours, in half µJ.
 
@@ -539,12 +570,3 @@ def _trapezoid(a: Frame, b: Frame) -> int:
     if a.source is b.source:
         return (a.power_mw + b.power_mw) * dt
     return 2 * a.power_mw * dt
-
-
-def is_charging(frame: Frame) -> bool:
-    """Return whether the vehicle takes power: by the pilot, or by the power without one."""
-    if frame.source is Source.NONE:
-        return False
-    if frame.pilot is not None:
-        return frame.pilot in (Pilot.C, Pilot.D)
-    return frame.power_mw >= CHARGING_FROM_MW

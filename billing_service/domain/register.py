@@ -92,3 +92,8 @@ class Register:
 def follows(mwh: int, elapsed_ms: int, max_power_mw: int) -> bool:
     """Return whether a register can have grown so much in the time."""
     return 0 <= mwh <= max_power_mw * elapsed_ms // UJ_PER_MWH + 2 * RESOLUTION_MWH
+
+
+def power_needed(mwh: int, elapsed_ms: int) -> int:
+    """Return the least power in mW by which so much ``follows`` in a time above 0."""
+    return max(0, -((2 * RESOLUTION_MWH - mwh) * UJ_PER_MWH // elapsed_ms))

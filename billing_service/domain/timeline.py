@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from billing_service.domain.frame import Frame, from_ms
 from billing_service.domain.period import ChargingPeriod, Source
+from billing_service.domain.stretch import Extremes
 
 HALF_UJ_PER_MWH = 7_200_000
 """1 mWh = 3.6 J; power sums are kept in half microjoules (mW·ms / 2)."""
@@ -42,30 +43,13 @@ class _Run:
     end_ms: int
     mwh: int = 0
     half_uj: int = 0
-    min_ma: int | None = None
-    max_ma: int | None = None
-    min_mw: int | None = None
-    max_mw: int | None = None
+    extremes: Extremes | None = None
 
-    def saw(self, frame: Frame) -> None:
-        """Widen the extremes by a reading."""
-        mw, ma = frame.power_mw, frame.current_ma
-        # Comparing takes a third of the time of min() and max(), and this is done for each frame.
-        if self.min_mw is None or mw < self.min_mw:
-            self.min_mw = mw
-        if self.max_mw is None or mw > self.max_mw:
-            self.max_mw = mw
-        if self.min_ma is None or ma < self.min_ma:
-            self.min_ma = ma
-        if self.max_ma is None or ma > self.max_ma:
-            self.max_ma = ma
-
-    def saw_what(self, other: _Run) -> None:
-        """Widen the extremes by another's."""
-        self.min_mw = _widest(min, self.min_mw, other.min_mw)
-        self.max_mw = _widest(max, self.max_mw, other.max_mw)
-        self.min_ma = _widest(min, self.min_ma, other.min_ma)
-        self.max_ma = _widest(max, self.max_ma, other.max_ma)
+    def saw(self, readings: Extremes | None) -> None:
+        """Widen the extremes by readings, or by none."""
+        if readings is not None and self.extremes is not None:
+            readings = readings.joined(self.extremes)
+        self.extremes = readings or self.extremes
 
 
 @dataclass(slots=True)
@@ -135,26 +119,13 @@ class Timeline:
         """Say when the first stretch starts."""
         self._boundary = self.next_boundary(at_ms)
 
-    def go_on(self, a: Frame, end: int, mwh: int, *, charging: bool) -> bool:
-        """Lengthen the last period by [a, end) if nothing but its length changes."""
-        if not self._runs:
-            return False
-        run = self._runs[-1]
-        label = run.label
-        if (
-            label.source is not a.source
-            or label.charging is not charging
-            or label.estimated
-            or run.end_ms != a.at_ms
-            or self._cut_at == a.at_ms
-            or (self._boundary is not None and end >= self._boundary)
-            or (self._carried and a.source in self._carried)
-        ):
-            return False
-        run.end_ms = end
-        run.mwh += mwh
-        run.saw(a)
-        return True
+    def uncut_until(self, end: int) -> bool:
+        """Return whether no price may change before that time."""
+        return self._boundary is None or end <= self._boundary
+
+    def saw(self, extremes: Extremes) -> None:
+        """Widen the last period's extremes."""
+        self._runs[-1].saw(extremes)
 
     def share_out(
         self,
@@ -245,7 +216,7 @@ class Timeline:
         last.mwh += mwh
         last.half_uj += half_uj
         if frame is not None:
-            last.saw(frame)
+            last.saw(Extremes.of(frame))
 
     # -- stretches whose energy a register will tell later -------------------------------------
 
@@ -298,7 +269,7 @@ class Timeline:
             self.extend(
                 run.label, run.start_ms, run.end_ms, Energy(half_uj=share), None
             )
-            self._runs[-1].saw_what(run)
+            self._runs[-1].saw(run.extremes)
             before = source
         for source in _BILLED:
             left[source] += by_power[source].of(apart._carried_half_uj(source))
@@ -362,14 +333,6 @@ class Timeline:
         return runs
 
 
-def _widest(
-    of: Callable[[int, int], int], one: int | None, other: int | None
-) -> int | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return of(one, other)
-
-
 def mwh_of(half_uj: int) -> int:
     """Round half microjoules to the nearest mWh, halves up."""
     return (2 * half_uj + HALF_UJ_PER_MWH) // (2 * HALF_UJ_PER_MWH)
@@ -381,6 +344,7 @@ def wh(mwh: int) -> Decimal:
 
 
 def _period(run: _Run, mwh: int) -> ChargingPeriod:
+    seen = run.extremes
     return ChargingPeriod(
         started_at=from_ms(run.start_ms),
         ended_at=from_ms(run.end_ms),
@@ -388,8 +352,8 @@ def _period(run: _Run, mwh: int) -> ChargingPeriod:
         charging=run.label.charging,
         energy_wh=wh(mwh),
         estimated=run.label.estimated,
-        min_current_a=None if run.min_ma is None else wh(run.min_ma),
-        max_current_a=None if run.max_ma is None else wh(run.max_ma),
-        min_power_w=None if run.min_mw is None else wh(run.min_mw),
-        max_power_w=None if run.max_mw is None else wh(run.max_mw),
+        min_current_a=None if seen is None else wh(seen.min_ma),
+        max_current_a=None if seen is None else wh(seen.max_ma),
+        min_power_w=None if seen is None else wh(seen.min_mw),
+        max_power_w=None if seen is None else wh(seen.max_mw),
     )

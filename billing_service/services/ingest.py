@@ -1,12 +1,13 @@
 """Keep what stations send: one batch, one transaction, every frame exactly once."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
 
 from billing_service.domain.frame import NO_BOOT, Frame, SessionEvent
+from billing_service.domain.summary import WORTH_FRAMES, summaries_of
 from billing_service.services.ports import (
     Clock,
     Mark,
@@ -97,6 +98,7 @@ class Ingest:
             if batch.rejected:
                 await uow.rejected.add(batch.rejected)
             await self._note_stations(uow, batch)
+            await _sum_up(uow, frames)
             marks = _marks(frames, events)
             if marks:
                 await uow.marks.add(marks)
@@ -150,6 +152,20 @@ class Ingest:
                 await uow.stations.hear(station)
         if seen:
             await uow.stations.seen(seen, now)
+
+
+async def _sum_up(uow: UnitOfWork, frames: Sequence[Frame]) -> None:
+    """Store summaries where much of a session came at once, as from an SD card."""
+    if len(frames) < WORTH_FRAMES:
+        return
+    of_sessions: dict[tuple[str, str], list[Frame]] = {}
+    for frame in frames:
+        if frame.session:
+            of_sessions.setdefault((frame.station_id, frame.session), []).append(frame)
+    for (station_id, session), of in of_sessions.items():
+        if len(of) >= WORTH_FRAMES:
+            of.sort(key=lambda frame: frame.key)
+            await uow.summaries.add(station_id, session, summaries_of(of))
 
 
 def _with_info(station: Station, info: dict[str, Any]) -> Station:

@@ -19,11 +19,10 @@ from billing_service.adapters.db.backup import BackupRefused, backup, restore
 from billing_service.adapters.db.database import Database
 from billing_service.adapters.db.migrate import current, migrate
 from billing_service.adapters.db.tables import frame_evidence, metadata, retention
-from billing_service.domain.checkpoint import Plain
 from billing_service.domain.errors import StoreUnavailable
 from billing_service.domain.frame import EventType, SessionEvent
+from billing_service.domain.summary import summaries_of
 from billing_service.services.ports import (
-    Checkpoint,
     Mark,
     Rejected,
     StationAccess,
@@ -114,10 +113,7 @@ async def fill(database: Database) -> None:
             [rejected("t", bytes(range(256)), NOW + timedelta(microseconds=1))]
         )
         await uow.marks.add([mark(None)])
-        state: Plain = [None, True, 2**70, "é", [-1]]
-        await uow.checkpoints.add(
-            "s-3", Checkpoint(key=(1, 9), frames=10, basis="ü", state=state)
-        )
+        await uow.summaries.add("garage", "1-1", summaries_of(map(frame, range(5000))))
         await uow.audit.add(at=NOW, actor="a", action="b", subject="c", after={"x": 1})
         await uow.sign_ins.add(account="a", address="b", at=NOW)
         await uow.installation.mqtt_client_id()

@@ -15,8 +15,8 @@ from billing_service.domain.frame import Frame, Pilot, SessionEvent
 from billing_service.domain.metering import Metered, MeteringRules, SessionMeter, meter
 from billing_service.domain.period import Source
 from billing_service.domain.session import SessionFlag as Flag
+from tests.domain.histories import FRAMES, T0, Step, history
 
-T0 = 1_795_420_000_000
 SOLAR, GRID, NONE = Source.SOLAR, Source.GRID, Source.NONE
 RULES = MeteringRules(max_gap_ms=60_000, max_power_mw=8_000_000)
 
@@ -399,50 +399,8 @@ def test_registers_that_never_come_back_leave_what_power_says() -> None:
     assert meter(frames, RULES).solar_wh == 31
 
 
-STEPS = st.tuples(
-    st.integers(1, 90),
-    st.integers(0, 7400),
-    st.sampled_from([SOLAR, GRID, NONE]),
-    st.sampled_from([None, *Pilot]),
-    st.sampled_from(["both", "total", "none"]),
-)
-FRAMES = st.lists(st.tuples(st.integers(1, 6), STEPS), max_size=25).map(
-    lambda stretches: [step for times, step in stretches for _ in range(times)]
-)
-"""Stretches of like frames, as stations send them, with changes of every kind between."""
-
-
-def history(steps: list[tuple[int, int, Source, Pilot | None, str]]) -> list[Frame]:
-    """Make a plausible history: registers follow power, sources change, gaps happen."""
-    second, solar, grid, frames = 0, 10_000_000, 5_000_000, []
-    for seq, (wait, watts, source, pilot, registers) in enumerate(steps):
-        second += wait
-        power = 0 if source is NONE else watts
-        solar += power * wait * 1000 // 3600 if source is SOLAR else 0
-        grid += power * wait * 1000 // 3600 if source is GRID else 0
-        frames.append(
-            Frame(
-                "s",
-                1,
-                seq,
-                T0 + second * 1000,
-                230_000,
-                power * 1000 // 230,
-                power * 1000,
-                source,
-                solar + grid if registers != "none" else None,
-                solar if registers == "both" else None,
-                grid if registers == "both" else None,
-                pilot,
-            )
-        )
-    return frames
-
-
 @given(FRAMES, st.lists(st.integers(0, 5_400_000), max_size=5))
-def test_periods_add_up_to_the_session(
-    steps: list[tuple[int, int, Source, Pilot | None, str]], cuts: list[int]
-) -> None:
+def test_periods_add_up_to_the_session(steps: list[Step], cuts: list[int]) -> None:
     """Σ over periods = session total per source; nothing negative; no hole and no overlap."""
     bounds = sorted(T0 + cut for cut in cuts)
     rules = replace(
@@ -469,7 +427,7 @@ def test_periods_add_up_to_the_session(
 
 @given(FRAMES, st.data())
 def test_registers_tell_the_same_however_often_they_are_read(
-    steps: list[tuple[int, int, Source, Pilot | None, str]], data: st.DataObject
+    steps: list[Step], data: st.DataObject
 ) -> None:
     """Whichever frames between lack their registers, each source's total is its difference."""
     frames = history([(*step[:4], "both") for step in steps])
@@ -489,33 +447,8 @@ def test_registers_tell_the_same_however_often_they_are_read(
         assert one.ended_at == two.started_at
 
 
-class Unhurried(SessionMeter):
-    """A fold that looks at every frame in full."""
-
-    def _goes_on(self, b: Frame) -> bool:
-        return False
-
-
-@given(FRAMES, st.lists(st.integers(0, 5_400_000), max_size=5))
-def test_the_short_way_comes_to_the_same(
-    steps: list[tuple[int, int, Source, Pilot | None, str]], cuts: list[int]
-) -> None:
-    """Frames that only go on are taken in a short way, with the very same result."""
-    bounds = sorted(T0 + cut for cut in cuts)
-    rules = replace(
-        RULES, next_boundary=lambda at: next((b for b in bounds if b > at), None)
-    )
-    quick, full = SessionMeter(rules), Unhurried(rules)
-    for each in history(steps):
-        quick.add(each)
-        full.add(each)
-        assert quick.result() == full.result()
-
-
 @given(FRAMES, st.randoms())
-def test_order_and_repetition_do_not_matter(
-    steps: list[tuple[int, int, Source, Pilot | None, str]], random: object
-) -> None:
+def test_order_and_repetition_do_not_matter(steps: list[Step], random: object) -> None:
     """Frames that came shuffled and twice, once sorted and made unique, meter the same."""
     frames = history(steps)
     arrived = [*frames, *frames[::2]]

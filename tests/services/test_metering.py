@@ -307,7 +307,7 @@ async def test_an_end_does_not_ask_for_all_frames_anew(
 ) -> None:
     """The sums of a running session are there: its end reads no frame twice, and says the same."""
     read: list[tuple[int, int] | None] = []
-    of_session = FrameRepository.of_session
+    parts = FrameRepository.parts_of_session
 
     def noted(
         self: FrameRepository,
@@ -315,11 +315,12 @@ async def test_an_end_does_not_ask_for_all_frames_anew(
         name: str,
         *,
         after: tuple[int, int] | None = None,
-    ) -> AsyncIterator[Frame]:
+        until: tuple[int, int] | None = None,
+    ) -> AsyncIterator[list[Frame]]:
         read.append(after)
-        return of_session(self, station_id, name, after=after)
+        return parts(self, station_id, name, after=after, until=until)
 
-    monkeypatch.setattr(FrameRepository, "of_session", noted)
+    monkeypatch.setattr(FrameRepository, "parts_of_session", noted)
     await site.receive([frame(seq) for seq in range(5)], [STARTED])
     await site.receive([frame(seq) for seq in range(5, 10)])
     await site.receive(events=[ENDED])

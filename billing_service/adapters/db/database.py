@@ -24,7 +24,6 @@ from billing_service.adapters.db.repositories.bills import BillRepository
 from billing_service.adapters.db.repositories.charging_tokens import (
     ChargingTokenRepository,
 )
-from billing_service.adapters.db.repositories.checkpoints import CheckpointRepository
 from billing_service.adapters.db.repositories.corrections import (
     CorrectionRepository,
 )
@@ -48,6 +47,7 @@ from billing_service.adapters.db.repositories.proofs import ProofRepository
 from billing_service.adapters.db.repositories.sessions import SessionRepository
 from billing_service.adapters.db.repositories.sign_in import SignInRepository
 from billing_service.adapters.db.repositories.stations import StationRepository
+from billing_service.adapters.db.repositories.summaries import SummaryRepository
 from billing_service.adapters.db.repositories.supplier import SupplierRepository
 from billing_service.adapters.db.repositories.tariffs import TariffRepository
 from billing_service.adapters.db.repositories.users import UserRepository
@@ -150,7 +150,7 @@ class SqlReadUnitOfWork:
         self.events = SessionEventRepository(connection)
         self.stations = StationRepository(connection)
         self.sessions = SessionRepository(connection)
-        self.checkpoints = CheckpointRepository(connection)
+        self.summaries = SummaryRepository(connection)
         self.tariffs = TariffRepository(connection, clock)
         self.bills = BillRepository(connection, clock)
         self.customers = CustomerRepository(connection)

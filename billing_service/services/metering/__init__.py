@@ -1,8 +1,8 @@
 """Turn stored frames into sessions: plug-in to unplug, energy by source, charging periods.
 
 Works off the marks that ingest leaves behind. A running session is folded frame by frame; one
-that got frames late, an event, or a visit by another process is folded anew from the store, or
-on from a checkpoint. The result is the same whatever came first.
+that got frames late, an event, or a visit by another process is folded anew, by the summaries
+that were kept of its frames. The result is the same whatever came first.
 """
 
 from billing_service.services.metering.parts import ENDED_BY_ADMIN

@@ -1,20 +1,21 @@
-"""Folds of frames: kept in memory between rounds, and taken down for after a restart.
+"""Folds of frames, kept in memory between rounds.
 
 A fold is gone on with when it rests on what the session rests on now and every frame that is new
-comes after it. One in memory tells that by itself. A checkpoint is proven: frames are only ever
-added, so the session has as many up to its key as it counts, or others.
+comes after it. Else the session is folded anew: by the summaries of its frames, as far as they
+hold, and by the frames for which there are none.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from billing_service.domain import checkpoint
 from billing_service.domain.frame import Frame, SessionEvent, from_ms
 from billing_service.domain.metering import Metered, SessionMeter
 from billing_service.domain.period import ChargingPeriod
 from billing_service.domain.session import Session, SessionStatus
+from billing_service.domain.stretch import QUARTER_MS
+from billing_service.domain.summary import Summary, Summing
 from billing_service.services.metering.marks import New
 from billing_service.services.metering.parts import (
     ENDED_BY_ADMIN,
@@ -28,10 +29,7 @@ from billing_service.services.metering.rules import (
     basis_of,
     rules_of,
 )
-from billing_service.services.ports import Checkpoint, Clock, Station, UnitOfWork
-
-CHECKPOINT_EVERY = 4000
-"""Frames: more than an hour at one a second. On average half as many are folded at a restart."""
+from billing_service.services.ports import Clock, Span, Station, UnitOfWork
 
 LIVE_FRAMES_AT_MOST = 50
 _PERIODS_SAVED_EVERY = timedelta(seconds=10)
@@ -41,11 +39,12 @@ _PERIODS_SAVED_EVERY = timedelta(seconds=10)
 class Running:
     """A running session's fold, kept between two rounds, and what it rests on.
 
-    ``periods`` are those that it has stored.
+    ``summing`` makes summaries of what was folded last; ``periods`` are those that are stored.
     """
 
     meter: SessionMeter
     basis: str
+    summing: Summing = field(default_factory=Summing)
     periods: tuple[ChargingPeriod, ...] = ()
     saved_at: datetime | None = None
 
@@ -54,17 +53,13 @@ class Running:
 class Folded:
     """What a named session's frames and events say; nothing of it is stored yet.
 
-    ``resumed_from`` is the key of the frame that was folded last before; None: from the first.
+    ``frames`` are the newest that nobody was told of yet.
     """
 
     session: Session
     metered: Metered
-    meter: SessionMeter
-    basis: str
+    running: Running
     frames: list[Frame]
-    running: bool
-    resumed_from: tuple[int, int] | None
-    checkpoints: list[Checkpoint] = field(default_factory=list)
 
 
 class Folds:
@@ -106,89 +101,51 @@ class Folds:
         running = self._running.get(session.id)
         # Who watches has seen the frames up to this one.
         told = running.meter.last_key if running else None
-        goes_on = running is not None and _can_go_on(running, basis, session, new)
-        if running is not None and goes_on:
-            meter: SessionMeter | None = running.meter
-        else:
-            meter = await self._resumed(uow, station, session, basis, new)
-        resumed_from = None if meter is None else meter.last_key
-        if meter is None:
-            meter = self.fresh(station, session)
-            if start is not None:
-                meter.open_with(start)
-        # A session of a week is folded without being held in memory.
-        frames: deque[Frame] = deque(maxlen=LIVE_FRAMES_AT_MOST)
-        checkpoints: list[Checkpoint] = []
-        async for frame in uow.frames.of_session(
-            station.id, session.station_session, after=resumed_from
-        ):
-            meter.add(frame)
-            key = (frame.boot, frame.seq)
-            if told is None or key > told:
-                frames.append(frame)
-            if meter.frames % CHECKPOINT_EVERY == 0:
-                state = checkpoint.take_down(meter)
-                checkpoints.append(
-                    Checkpoint(key=key, frames=meter.frames, basis=basis, state=state)
+        way: list[Summary | Span]
+        if running is not None and _can_go_on(running, basis, session, new):
+            way = [Span(told)]
+            if new is not None and new.to_ms - new.from_ms >= QUARTER_MS:
+                way = await uow.summaries.of_session(
+                    station.id, session.station_session, after=told
                 )
+        else:
+            running = Running(self.fresh(station, session), basis)
+            if start is not None:
+                running.meter.open_with(start)
+            way = await uow.summaries.of_session(station.id, session.station_session)
+        frames: deque[Frame] = deque(maxlen=LIVE_FRAMES_AT_MOST)
+        async for part in _folded_in(uow, session, running, way):
+            frames.extend(f for f in part if told is None or f.key > told)
         if end is not None:
-            meter.close_with(end)
-        metered = meter.result()
+            running.meter.close_with(end)
+        metered = running.meter.result()
         session = with_metered(session, metered, start, events)
-        session = await _with_end(uow, session, meter, end)
-        return Folded(
-            session,
-            metered,
-            meter,
-            basis,
-            [*frames],
-            goes_on,
-            resumed_from,
-            checkpoints,
-        )
-
-    async def _resumed(
-        self,
-        uow: UnitOfWork,
-        station: Station,
-        session: Session,
-        basis: str,
-        new: New | None,
-    ) -> SessionMeter | None:
-        """Return the newest fold that was taken down and holds, None when there is none."""
-        before = new.frames if new is not None else None
-        known = await uow.checkpoints.last(session.id, basis, before=before)
-        if known is None or known.frames != await uow.frames.count(
-            station.id, session.station_session, known.key
-        ):
-            return None
-        rules = rules_of(self._settings, station, session)
-        return checkpoint.go_on(rules, known.state)
+        session = await _with_end(uow, session, running.meter, end)
+        if session.status is not SessionStatus.ACTIVE:
+            running.summing.close()
+        return Folded(session, metered, running, [*frames])
 
     async def save_folded(self, uow: UnitOfWork, folded: Folded) -> None:
-        """Store a named session and the checkpoints passed on the way."""
-        session_id = folded.session.id
-        await self.save(uow, folded.session, folded.metered, folded.meter, folded.basis)
-        if not folded.running:
-            # Those behind the start of this fold lack a frame, or rest on something else.
-            await uow.checkpoints.drop(session_id, after=folded.resumed_from)
-        for each in folded.checkpoints:
-            await uow.checkpoints.add(session_id, each)
+        """Store a named session and the summaries of its frames."""
+        session = folded.session
+        await self.save(uow, session, folded.metered, folded.running)
+        await uow.summaries.add(
+            session.station_id,
+            session.station_session,
+            folded.running.summing.take_done(),
+        )
 
     async def save(
         self,
         uow: UnitOfWork,
         session: Session,
         metered: Metered,
-        meter: SessionMeter,
-        basis: str,
+        running: Running,
     ) -> None:
         """Store a session, now and then its periods, and remember its fold."""
         await uow.sessions.save(session)
         now = self._clock()
-        running = self._running.get(session.id)
-        if running is None or running.meter is not meter:
-            running = self._running[session.id] = Running(meter, basis)
+        self._running[session.id] = running
         if (
             session.status is not SessionStatus.ACTIVE
             or len(running.periods) != len(metered.periods)
@@ -202,6 +159,31 @@ class Folds:
             kept = _alike(stored, metered.periods)
             await uow.sessions.save_periods(session.id, metered.periods, kept=kept)
             running.periods, running.saved_at = metered.periods, now
+
+
+async def _folded_in(
+    uow: UnitOfWork, session: Session, running: Running, way: Sequence[Summary | Span]
+) -> AsyncIterator[Sequence[Frame]]:
+    """Fold frames in, on the way told; yield those that were looked at singly, in parts."""
+    station_id, name = session.station_id, session.station_session
+    meter, summing = running.meter, running.summing
+    for part in way:
+        if isinstance(part, Span):
+            async for frames in uow.frames.parts_of_session(
+                station_id, name, after=part.after, until=part.until
+            ):
+                for stretch in meter.extend(frames):
+                    summing.add(stretch)
+                yield frames
+            continue
+        summing.close()
+        for stretch in part.stretches:
+            if not meter.take(stretch):
+                async for frames in uow.frames.parts_of_session(
+                    station_id, name, after=stretch.first.key, until=stretch.last.key
+                ):
+                    meter.extend(frames)
+        yield [part.stretches[-1].last]
 
 
 def _alike(before: Sequence[ChargingPeriod], now: Sequence[ChargingPeriod]) -> int:

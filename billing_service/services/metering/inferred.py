@@ -6,10 +6,9 @@ from dataclasses import replace
 from decimal import Decimal
 
 from billing_service.domain.errors import SessionBilled
-from billing_service.domain.frame import Frame, from_ms, to_ms
-from billing_service.domain.metering import CHARGING_FROM_MW
+from billing_service.domain.frame import CHARGING_FROM_MW, Frame, from_ms, to_ms
 from billing_service.domain.session import Session, SessionFlag, SessionStatus
-from billing_service.services.metering.folds import LIVE_FRAMES_AT_MOST, Folds
+from billing_service.services.metering.folds import LIVE_FRAMES_AT_MOST, Folds, Running
 from billing_service.services.metering.marks import New
 from billing_service.services.metering.parts import (
     ENDED_BY_ADMIN,
@@ -132,20 +131,22 @@ class InferredSessions:
         )
         basis = basis_of(self._settings, station, session, None)
         running = self._folds.get(session.id)
-        if running is not None and (
-            running.basis != basis or running.meter.frames != session.frames
+        if (
+            running is None
+            or running.basis != basis
+            or running.meter.frames != session.frames
         ):
-            running = None
-        meter = running.meter if running else self._folds.fresh(station, session)
+            running = Running(self._folds.fresh(station, session), basis)
+        meter = running.meter
         frames: deque[Frame] = deque(maxlen=LIVE_FRAMES_AT_MOST)
         last_ms = meter.last_ms
-        async for frame in uow.frames.unnamed(
+        async for part in uow.frames.parts_unnamed(
             station.id,
             start if last_ms is None else last_ms + 1,
             end + self._settings.max_gap_ms,
         ):
-            meter.add(frame)
-            frames.append(frame)
+            meter.extend(part)
+            frames.extend(part)
         metered = meter.result()
         session = with_metered(session, metered, None, [])
         session = replace(
@@ -161,7 +162,7 @@ class InferredSessions:
             session = replace(
                 session, status=SessionStatus.ACTIVE, ended_at=None, end_reason=None
             )
-        await self._folds.save(uow, session, metered, meter, basis)
+        await self._folds.save(uow, session, metered, running)
         return Outcome(session, metered, [*frames])
 
 

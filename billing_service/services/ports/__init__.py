@@ -45,11 +45,11 @@ from billing_service.services.ports.frames import (
 )
 from billing_service.services.ports.live import LiveBus, LiveUpdate
 from billing_service.services.ports.metering import (
-    Checkpoint,
-    Checkpoints,
     Leases,
     Mark,
     Marks,
+    Span,
+    Summaries,
 )
 from billing_service.services.ports.people import (
     NO_PASSWORD,
@@ -88,8 +88,6 @@ __all__ = [
     "Bills",
     "ChargingToken",
     "ChargingTokens",
-    "Checkpoint",
-    "Checkpoints",
     "Clock",
     "CommandSender",
     "Corrections",
@@ -121,9 +119,11 @@ __all__ = [
     "SessionQuery",
     "Sessions",
     "SignIns",
+    "Span",
     "Station",
     "StationAccess",
     "Stations",
+    "Summaries",
     "Supplier",
     "Suppliers",
     "Tariffs",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from billing_service.domain.frame import Frame, SessionEvent
+from billing_service.domain.frame import Frame, Key, SessionEvent
 from billing_service.services.ports.common import Page
 
 
@@ -31,25 +31,35 @@ class Frames(Protocol):
         station_id: str,
         station_session: str,
         *,
-        after: tuple[int, int] | None = None,
+        after: Key | None = None,
     ) -> AsyncIterator[Frame]:
         """Yield a named session's frames in order of (boot, seq), those after ``after`` only."""
 
-    async def count(
-        self, station_id: str, station_session: str, until: tuple[int, int]
-    ) -> int:
-        """Return how many frames a named session has up to and with (boot, seq)."""
+    def parts_of_session(
+        self,
+        station_id: str,
+        station_session: str,
+        *,
+        after: Key | None = None,
+        until: Key | None = None,
+    ) -> AsyncIterator[list[Frame]]:
+        """Yield the same some thousands at a time, up to and with ``until``."""
 
     def unnamed(
         self, station_id: str, from_ms: int, to_ms: int
     ) -> AsyncIterator[Frame]:
         """Yield frames that name no session, from_ms <= at_ms <= to_ms, by (boot, seq)."""
 
+    def parts_unnamed(
+        self, station_id: str, from_ms: int, to_ms: int
+    ) -> AsyncIterator[list[Frame]]:
+        """Yield the same some thousands at a time."""
+
     async def last(self, station_id: str) -> Frame | None:
         """Return the station's newest frame by (boot, seq)."""
 
     async def next_other(
-        self, station_id: str, station_session: str, after: tuple[int, int]
+        self, station_id: str, station_session: str, after: Key
     ) -> Frame | None:
         """Return the first frame after (boot, seq) that names another session or says none."""
 

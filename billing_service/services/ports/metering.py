@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from billing_service.domain.checkpoint import Plain
-from billing_service.domain.frame import NO_BOOT
+from billing_service.domain.frame import NO_BOOT, Key
+from billing_service.domain.summary import Summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,38 +54,32 @@ class Marks(Protocol):
         """Wait until no other process meters this station; keep it so until the transaction ends."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
-    """A session's fold up to the frame ``key``, (boot, seq), after so many ``frames``.
+class Span(NamedTuple):
+    """Frames to be read singly: after < (boot, seq) <= until; None: no bound."""
 
-    ``basis`` says what it rests on besides its frames; ``state`` is that of ``domain.checkpoint``.
+    after: Key | None = None
+    until: Key | None = None
+
+
+class Summaries(Protocol):
+    """What a session's frames say, a quarter of an hour at a time.
+
+    One holds as long as no more frames were stored between its ends than it stands for: frames
+    are only ever added. Those that other code has made are not given out.
     """
 
-    key: tuple[int, int]
-    frames: int
-    basis: str
-    state: Plain
+    async def of_session(
+        self, station_id: str, station_session: str, *, after: Key | None = None
+    ) -> list[Summary | Span]:
+        """Return how to read a named session's frames after ``after``, in order and each once.
 
+        Summaries where they hold, and spans around them, in which there may be no frame.
+        """
 
-class Checkpoints(Protocol):
-    """Folds of sessions that were taken down on the way.
-
-    One holds as long as its session has as many frames up to its key as it counts: frames are
-    only ever added. Those that were made by other code are not given out.
-    """
-
-    async def last(
-        self, session_id: str, basis: str, *, before: tuple[int, int] | None = None
-    ) -> Checkpoint | None:
-        """Return the newest that rests on ``basis`` and ended before that (boot, seq)."""
-
-    async def add(self, session_id: str, checkpoint: Checkpoint) -> None:
-        """Store one, in place of one that ended with the same frame."""
-
-    async def drop(
-        self, session_id: str, *, after: tuple[int, int] | None = None
+    async def add(
+        self, station_id: str, station_session: str, summaries: Sequence[Summary]
     ) -> None:
-        """Remove those that ended after that (boot, seq)."""
+        """Store them, in place of those that they overlap."""
 
 
 class Leases(Protocol):

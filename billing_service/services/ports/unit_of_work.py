@@ -15,7 +15,7 @@ from billing_service.services.ports.frames import (
     RejectedMessages,
     SessionEvents,
 )
-from billing_service.services.ports.metering import Checkpoints, Marks
+from billing_service.services.ports.metering import Marks, Summaries
 from billing_service.services.ports.people import Customers, Users
 from billing_service.services.ports.proofs import Proofs
 from billing_service.services.ports.sessions import Sessions
@@ -51,8 +51,8 @@ class ReadUnitOfWork(Protocol):
         """See ``Sessions``."""
 
     @property
-    def checkpoints(self) -> Checkpoints:
-        """See ``Checkpoints``."""
+    def summaries(self) -> Summaries:
+        """See ``Summaries``."""
 
     @property
     def tariffs(self) -> Tariffs:

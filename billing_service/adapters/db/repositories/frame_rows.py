@@ -13,10 +13,10 @@ import aiosqlite
 import psycopg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing_service.domain.frame import Frame, from_ms
+from billing_service.domain.frame import Frame, Key, from_ms
 from billing_service.domain.frame import to_ms as ms_of
 
-type Key = tuple[str, int, int]
+type BlockKey = tuple[str, int, int]
 """(station_id, boot, block) of a row of ``frame_blocks``."""
 
 type BlockRow = tuple[str, int, int, bytes, int, int, int | None, int | None]
@@ -54,7 +54,7 @@ class FrameRows(Protocol):
     async def lock(self, stations: Iterable[str]) -> None:
         """Have the stations' blocks to ourselves until the transaction ends."""
 
-    async def blocks(self, keys: Sequence[Key]) -> list[BlockRow]:
+    async def blocks(self, keys: Sequence[BlockKey]) -> list[BlockRow]:
         """Return those of the blocks that exist."""
 
     async def save_blocks(self, blocks: Sequence[BlockRow]) -> None:
@@ -79,9 +79,9 @@ class FrameRows(Protocol):
         """Yield _READ of frames in parts, in order of (boot, seq)."""
 
     def of_session(
-        self, station_id: str, session: str, after: tuple[int, int] | None
+        self, station_id: str, session: str, after: Key | None, until: Key | None
     ) -> AsyncIterator[Sequence[tuple[Any, ...]]]:
-        """Yield the same of a named session's frames, those after ``after`` only."""
+        """Yield the same of a named session's frames: after < (boot, seq) <= until."""
 
 
 async def frame_rows(connection: AsyncConnection) -> FrameRows:
@@ -116,7 +116,7 @@ class SqliteFrameRows:
     async def lock(self, stations: Iterable[str]) -> None:
         """Do nothing: a write transaction is alone."""
 
-    async def blocks(self, keys: Sequence[Key]) -> list[BlockRow]:
+    async def blocks(self, keys: Sequence[BlockKey]) -> list[BlockRow]:
         """Return those of the blocks that exist."""
         found: list[BlockRow] = []
         for part in _parts(keys, 1000):
@@ -187,9 +187,9 @@ class SqliteFrameRows:
                 yield cast("list[tuple[Any, ...]]", rows)
 
     async def of_session(
-        self, station_id: str, session: str, after: tuple[int, int] | None
+        self, station_id: str, session: str, after: Key | None, until: Key | None
     ) -> AsyncIterator[Sequence[tuple[Any, ...]]]:
-        """Yield the same of a named session's frames, those after ``after`` only."""
+        """Yield the same of a named session's frames: after < (boot, seq) <= until."""
         ends = [
             (row[0], row[1])
             for row in await self._connection.execute_fetchall(
@@ -201,6 +201,8 @@ class SqliteFrameRows:
         first, last = ends
         if after is not None:
             first = after[0], after[1] + 1
+        if until is not None:
+            last = min(last, until)
         # Frames lie in order of the primary key. Not told where to begin and end, SQLite reads
         # through all that the station has ever sent.
         where = "station_id = ? AND session = ? AND (boot, seq) >= (?, ?) AND (boot, seq) <= (?, ?)"
@@ -237,7 +239,7 @@ class PostgresFrameRows:
             (_LOCK_CLASS, [*stations]),
         )
 
-    async def blocks(self, keys: Sequence[Key]) -> list[BlockRow]:
+    async def blocks(self, keys: Sequence[BlockKey]) -> list[BlockRow]:
         """Return those of the blocks that exist."""
         stations, boots, blocks = zip(*keys, strict=True)
         cursor = self._connection.cursor(binary=True)
@@ -321,13 +323,22 @@ class PostgresFrameRows:
                 yield rows
 
     def of_session(
-        self, station_id: str, session: str, after: tuple[int, int] | None
+        self, station_id: str, session: str, after: Key | None, until: Key | None
     ) -> AsyncIterator[Sequence[tuple[Any, ...]]]:
-        """Yield the same of a named session's frames, those after ``after`` only."""
-        where, parameters = "station_id = ? AND session = ?", [station_id, session]
-        if after is None:
-            return self.select(where, parameters)
-        return self.select(f"{where} AND (boot, seq) > (?, ?)", [*parameters, *after])
+        """Yield the same of a named session's frames: after < (boot, seq) <= until."""
+        where = "station_id = ? AND session = ?"
+        parameters: list[object] = [station_id, session]
+        if after is not None:
+            where, parameters = (
+                f"{where} AND (boot, seq) > (?, ?)",
+                [*parameters, *after],
+            )
+        if until is not None:
+            where, parameters = (
+                f"{where} AND (boot, seq) <= (?, ?)",
+                [*parameters, *until],
+            )
+        return self.select(where, parameters)
 
 
 _cursors = count()

@@ -10,22 +10,20 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
-
 from billing_service.adapters.db.repositories.base import Repository
 from billing_service.adapters.db.repositories.frame_rows import (
+    BlockKey,
     BlockRow,
-    Key,
     frame_rows,
 )
-from billing_service.domain.frame import NO_BOOT, Frame, Pilot, to_ms
+from billing_service.domain.frame import NO_BOOT, Frame, Key, Pilot, to_ms
 from billing_service.domain.period import Source
 
 BLOCK = 4_096
 _HOUR_MS = 3_600_000
 
-_SOURCES = {source.value: source for source in Source}
-_PILOTS: dict[str | None, Pilot | None] = {
+SOURCES = {source.value: source for source in Source}
+PILOTS: dict[str | None, Pilot | None] = {
     None: None,
     **{pilot.value: pilot for pilot in Pilot},
 }
@@ -36,7 +34,7 @@ class _Block:
 
     __slots__ = ("due_from", "due_to", "first", "key", "last", "seqs")
 
-    def __init__(self, key: Key, stored: BlockRow | None) -> None:
+    def __init__(self, key: BlockKey, stored: BlockRow | None) -> None:
         self.key = key
         self.first: int | None = None
         self.last = 0
@@ -117,46 +115,46 @@ class FrameRepository(Repository):
         station_id: str,
         station_session: str,
         *,
-        after: tuple[int, int] | None = None,
+        after: Key | None = None,
     ) -> AsyncIterator[Frame]:
         """Yield a named session's frames in order of (boot, seq), those after ``after`` only."""
-        rows = await frame_rows(self._connection)
-        async for part in rows.of_session(station_id, station_session, after):
-            for row in part:
-                yield _frame(station_id, station_session, row)
+        async for part in self.parts_of_session(
+            station_id, station_session, after=after
+        ):
+            for frame in part:
+                yield frame
 
-    async def count(
-        self, station_id: str, station_session: str, until: tuple[int, int]
-    ) -> int:
-        """Return how many frames a named session has up to and with (boot, seq)."""
-        boot, seq = until
-        return (
-            await self._connection.scalar(
-                text(
-                    "SELECT count(*) FROM frames WHERE station_id = :station"
-                    " AND session = :session AND (boot, seq) <= (:boot, :seq)"
-                ),
-                {
-                    "station": station_id,
-                    "session": station_session,
-                    "boot": boot,
-                    "seq": seq,
-                },
-            )
-            or 0
-        )
+    async def parts_of_session(
+        self,
+        station_id: str,
+        station_session: str,
+        *,
+        after: Key | None = None,
+        until: Key | None = None,
+    ) -> AsyncIterator[list[Frame]]:
+        """Yield the same some thousands at a time, up to and with ``until``."""
+        rows = await frame_rows(self._connection)
+        async for part in rows.of_session(station_id, station_session, after, until):
+            yield [_frame(station_id, station_session, row) for row in part]
 
     async def unnamed(
         self, station_id: str, from_ms: int, to_ms: int
     ) -> AsyncIterator[Frame]:
         """Yield frames that name no session, from_ms <= at_ms <= to_ms, by (boot, seq)."""
+        async for part in self.parts_unnamed(station_id, from_ms, to_ms):
+            for frame in part:
+                yield frame
+
+    async def parts_unnamed(
+        self, station_id: str, from_ms: int, to_ms: int
+    ) -> AsyncIterator[list[Frame]]:
+        """Yield the same some thousands at a time."""
         rows = await frame_rows(self._connection)
         async for part in rows.select(
             "station_id = ? AND session IS NULL AND at BETWEEN ? AND ?",
             [station_id, rows.instant(from_ms), rows.instant(to_ms)],
         ):
-            for row in part:
-                yield _frame(station_id, None, row)
+            yield [_frame(station_id, None, row) for row in part]
 
     async def last(self, station_id: str) -> Frame | None:
         """Return the station's newest frame by (boot, seq)."""
@@ -165,7 +163,7 @@ class FrameRepository(Repository):
         )
 
     async def next_other(
-        self, station_id: str, station_session: str, after: tuple[int, int]
+        self, station_id: str, station_session: str, after: Key
     ) -> Frame | None:
         """Return the first frame after (boot, seq) that names another session or says none."""
         return await self._one(
@@ -186,7 +184,7 @@ class FrameRepository(Repository):
         return _frame(station_id, session, row)
 
 
-def _block_of(frame: Frame) -> Key:
+def _block_of(frame: Frame) -> BlockKey:
     size = BLOCK if frame.boot != NO_BOOT else _HOUR_MS
     return frame.station_id, frame.boot, frame.seq // size
 
@@ -196,6 +194,6 @@ def _frame(station_id: str, session: str | None, row: Sequence[Any]) -> Frame:
         boot, seq, at_ms, voltage, current, power, source, register, solar, grid, pilot, synced,
     ) = row  # fmt: skip
     return Frame(
-        station_id, boot, seq, at_ms, voltage, current, power, _SOURCES[source], register, solar,
-        grid, _PILOTS[pilot], session, bool(synced),
+        station_id, boot, seq, at_ms, voltage, current, power, SOURCES[source], register, solar,
+        grid, PILOTS[pilot], session, bool(synced),
     )  # fmt: skip

@@ -27,10 +27,10 @@ from billing_service.adapters.db.tables import (
     energy_hourly,
     frame_blocks,
     frame_evidence,
+    frame_summaries,
     frames,
     marks,
     retention,
-    session_checkpoints,
     sessions,
 )
 from billing_service.adapters.db.types import Instant
@@ -227,11 +227,6 @@ class HistoryRepository(Repository):
                 created_at=at,
             )
         )
-        await self._connection.execute(
-            delete(session_checkpoints).where(
-                session_checkpoints.c.session_id == session.id
-            )
-        )
         flags = sorted(
             flag.value for flag in session.flags | {SessionFlag.FRAMES_DROPPED}
         )
@@ -247,6 +242,9 @@ class HistoryRepository(Repository):
         known = await self.dropped_before()
         if known is None or known < before_ms:
             await self._replace(retention, {"id": 1}, {"dropped_before": before_ms})
+        await self._connection.execute(
+            delete(frame_summaries).where(frame_summaries.c.last_at < before_ms)
+        )
         if await timescale.is_hypertable(self._connection):
             chunks = await self._connection.execute(
                 text("SELECT drop_chunks('frames', older_than => :before)").bindparams(

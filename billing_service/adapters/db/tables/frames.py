@@ -64,6 +64,22 @@ frame_blocks = Table(
     Index("ix_frame_blocks_due", "due_from"),
 )
 
+frame_summaries = Table(
+    "frame_summaries",
+    metadata,
+    # What the session's frames from first_seq to last_seq say; made anew when it is missing.
+    Column("station_id", Text, nullable=False),
+    Column("session", Text, nullable=False),
+    Column("boot", BigInteger, nullable=False),
+    Column("first_seq", BigInteger, nullable=False),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("frames", BigInteger, nullable=False),
+    Column("last_at", Instant, nullable=False, index=True),
+    Column("made_by", Text, nullable=False),
+    Column("stretches", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("station_id", "session", "boot", "first_seq"),
+)
+
 energy_hourly = Table(
     "energy_hourly",
     metadata,

@@ -8,7 +8,6 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
-    LargeBinary,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -101,22 +100,6 @@ charging_periods = Table(
     Column("min_power_w", ExactDecimal),
     Column("max_power_w", ExactDecimal),
     PrimaryKeyConstraint("session_id", "ordinal"),
-    ForeignKeyConstraint(["session_id"], ["sessions.id"], ondelete="CASCADE"),
-)
-
-session_checkpoints = Table(
-    "session_checkpoints",
-    metadata,
-    # A fold of the session's frames up to (boot, seq); made anew when it is missing.
-    Column("session_id", Text, nullable=False),
-    Column("boot", BigInteger, nullable=False),
-    Column("seq", BigInteger, nullable=False),
-    Column("frames", BigInteger, nullable=False),
-    # What it rests on besides the frames: rules and code.
-    Column("basis", Text, nullable=False),
-    Column("made_by", Text, nullable=False),
-    Column("state", LargeBinary, nullable=False),
-    PrimaryKeyConstraint("session_id", "boot", "seq"),
     ForeignKeyConstraint(["session_id"], ["sessions.id"], ondelete="CASCADE"),
 )
 
