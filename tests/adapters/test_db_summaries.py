@@ -60,7 +60,7 @@ async def test_summaries_come_back_as_they_were(database: Database) -> None:
     frames[99] = replace(frames[99], power_mw=0)
     (made,) = await stored(database, frames)
     assert len(made.stretches) == 5
-    assert await way(database) == [Span(None, (1, -1)), made, Span((1, 99))]
+    assert await way(database) == [made, Span((1, 99))]
 
 
 @pytest.mark.asyncio
@@ -80,16 +80,17 @@ async def test_gaps_are_read_where_something_is_in_them(database: Database) -> N
         database, [frame(s) for s in range(BLOCK + 200, BLOCK + 300)]
     )
     (four,) = await stored(database, [frame(s, boot=2) for s in range(100)])
-    begin, rest = Span(None, (1, one.first[1] - 1)), Span((2, 99))
-    assert await way(database) == [begin, one, two, three, four, rest]
+    rest = Span((2, 99))
+    assert await way(database) == [one, two, three, four, rest]
     assert await way(database, one.last) == [two, three, four, rest]
     await stored(database, [frame(BLOCK + 150)])
     gap = Span(two.last, (1, BLOCK + 199))
-    assert await way(database) == [begin, one, two, gap, three, four, rest]
-    assert await way(database, two.last) == [gap, three, four, rest]
+    assert await way(database) == [one, two, gap, three, four, rest]
+    nearer = Span((1, BLOCK + 149), (1, BLOCK + 199))
+    assert await way(database, two.last) == [nearer, three, four, rest]
     await stored(database, [frame(9 * BLOCK)])
     next_gap = Span(three.last, (2, -1))
-    assert await way(database) == [begin, one, two, gap, three, next_gap, four, rest]
+    assert await way(database) == [one, two, gap, three, next_gap, four, rest]
 
 
 @pytest.mark.asyncio
@@ -108,11 +109,11 @@ async def test_a_frame_in_between_voids_a_summary(
         await uow.frames.add(frames, NOW)
         await uow.summaries.add("garage", "1-1", [made])
         await uow.commit()
-    assert await way(database) == [Span(None, (1, -1)), made, Span((1, 99))]
+    assert await way(database) == [made, Span((1, 99))]
     async with database.write() as uow:
         await uow.frames.add([frame(50, session=session)], NOW)
         await uow.commit()
-    assert await way(database) == [Span()]
+    assert await way(database) == [Span((1, -1))]
 
 
 @pytest.mark.asyncio
@@ -127,7 +128,7 @@ async def test_what_overlaps_is_replaced(database: Database) -> None:
         await uow.summaries.add("garage", "1-1", [wide])
         await uow.summaries.add("garage", "1-2", [wide])
         await uow.commit()
-    begin, rest = Span(None, (1, 49)), Span((2, 99))
+    begin, rest = Span((1, -1), (1, 49)), Span((2, 99))
     assert await way(database) == [begin, wide, Span((1, 249), (2, -1)), other, rest]
 
 
@@ -138,7 +139,11 @@ async def test_frames_without_counters_are_read(database: Database) -> None:
     assert summaries_of(plain) == []
     await stored(database, plain)
     (made,) = await stored(database, [frame(s) for s in range(100)])
-    assert await way(database) == [Span(None, (1, -1)), made, Span((1, 99))]
+    begin = Span((NO_BOOT, T0 - 1), (1, -1))
+    assert await way(database) == [begin, made, Span((1, 99))]
+    assert await way(database, (NO_BOOT, T0 + 50)) == [
+        Span((NO_BOOT, T0 + 50), (1, -1)), made, Span((1, 99)),
+    ]  # fmt: skip
 
 
 KEYS = st.tuples(st.integers(0, 3), st.integers(0, 3 * BLOCK))

@@ -326,19 +326,21 @@ class PostgresFrameRows:
         self, station_id: str, session: str, after: Key | None, until: Key | None
     ) -> AsyncIterator[Sequence[tuple[Any, ...]]]:
         """Yield the same of a named session's frames: after < (boot, seq) <= until."""
-        where = "station_id = ? AND session = ?"
+        where = ["station_id = ?", "session = ?"]
         parameters: list[object] = [station_id, session]
-        if after is not None:
-            where, parameters = (
-                f"{where} AND (boot, seq) > (?, ?)",
-                [*parameters, *after],
-            )
-        if until is not None:
-            where, parameters = (
-                f"{where} AND (boot, seq) <= (?, ?)",
-                [*parameters, *until],
-            )
-        return self.select(where, parameters)
+        if after is not None and until is not None and after[0] == until[0]:
+            # Of a pair's upper bound an index scan uses the boot alone, and reads on to its end.
+            where += ["boot = ?", "seq > ?", "seq <= ?"]
+            parameters += [*after, until[1]]
+        else:
+            for bound, condition in (
+                (after, "(boot, seq) > (?, ?)"),
+                (until, "(boot, seq) <= (?, ?)"),
+            ):
+                if bound is not None:
+                    where.append(condition)
+                    parameters += bound
+        return self.select(" AND ".join(where), parameters)
 
 
 _cursors = count()

@@ -23,9 +23,9 @@ from sqlalchemy import (
 
 from billing_service.adapters.db.repositories.base import Repository
 from billing_service.adapters.db.repositories.frames import BLOCK, PILOTS, SOURCES
-from billing_service.adapters.db.tables import frame_blocks, frame_summaries
+from billing_service.adapters.db.tables import frame_blocks, frame_summaries, frames
 from billing_service.domain import frame, stretch
-from billing_service.domain.frame import Frame, Key
+from billing_service.domain.frame import NO_BOOT, Frame, Key
 from billing_service.domain.stretch import Extremes, Stretch
 from billing_service.domain.summary import Summary
 from billing_service.services.ports import Span
@@ -62,15 +62,19 @@ class SummaryRepository(Repository):
         rows = result.all()
         if not rows:
             return [Span(after)]
-        stored = await self._stored(station_id, rows, after)
+        first_frame = await self._first_frame(station_id, station_session, after)
+        if first_frame is None:
+            return []
+        stored = await self._stored(station_id, rows, first_frame)
         found: list[Summary | Span] = []
-        at = after
+        at = (first_frame[0], first_frame[1] - 1)
         for row in rows:
             first, last = (row.boot, row.first_seq), (row.boot, row.last_seq)
-            if stored.count(first, last) != row.frames or (at and first <= at):
+            if stored.count(first, last) != row.frames or first <= at:
                 continue
             before = (row.boot, row.first_seq - 1)
-            if at is None or stored.count((at[0], at[1] + 1), before):
+            # Frames without counters have no bits.
+            if at[0] == NO_BOOT or stored.count((at[0], at[1] + 1), before):
                 found.append(Span(at, before))
             found.append(_summary(station_id, station_session, row))
             at = last
@@ -111,11 +115,24 @@ class SummaryRepository(Repository):
         )
         await self._connection.execute(insert(frame_summaries), values)
 
+    async def _first_frame(
+        self, station_id: str, station_session: str, after: Key | None
+    ) -> Key | None:
+        query = select(frames.c.boot, frames.c.seq).where(
+            frames.c.station_id == station_id, frames.c.session == station_session
+        )
+        if after is not None:
+            query = query.where(tuple_(frames.c.boot, frames.c.seq) > _literal(*after))
+        found = await self._connection.execute(
+            query.order_by(frames.c.boot, frames.c.seq).limit(1)
+        )
+        row = found.first()
+        return None if row is None else (row.boot, row.seq)
+
     async def _stored(
-        self, station_id: str, rows: Sequence[Row[Any]], after: Key | None
+        self, station_id: str, rows: Sequence[Row[Any]], first: Key
     ) -> Stored:
-        """Return which frames were stored from ``after``, or the first summary, to the last."""
-        first = after or (rows[0].boot, rows[0].first_seq)
+        """Return which frames were stored from ``first`` to the last that a summary stands for."""
         last = max((row.boot, row.last_seq) for row in rows)
         block = tuple_(frame_blocks.c.boot, frame_blocks.c.block)
         found = await self._connection.execute(
@@ -187,7 +204,7 @@ def _packed(summary: Summary) -> bytes:
 
 def _summary(station_id: str, session: str, row: Row[Any]) -> Summary:
     found = []
-    for frames, first, *more, last_power_ms in json.loads(
+    for number, first, *more, last_power_ms in json.loads(
         zlib.decompress(row.stretches)
     ):
         begin = _frame(station_id, session, row.boot, first)
@@ -199,7 +216,7 @@ def _summary(station_id: str, session: str, row: Row[Any]) -> Summary:
             Stretch(
                 begin,
                 _frame(station_id, session, row.boot, last),
-                frames,
+                number,
                 half_uj,
                 longest_ms,
                 needed_mw,
