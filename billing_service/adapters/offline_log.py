@@ -19,6 +19,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP = 16 + zlib.MAX_WBITS
 _UNPACK_AT_ONCE = 64 * 1024
 _CRC_DIGITS = 8
+_CR = b"\r"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +79,9 @@ async def read_log(
                     number, Verdict.CORRUPT, message="longer than a line can be"
                 )
             else:
-                yield _judge(number, line, station_id, now_ms)
-        if len(rest) > MAX_LINE_BYTES:
+                # A PC's editor may have ended the lines with CR LF.
+                yield _judge(number, line.removesuffix(_CR), station_id, now_ms)
+        if len(rest.removesuffix(_CR)) > MAX_LINE_BYTES:
             overlong, rest = True, b""
     if rest or overlong:
         # A power cut in the middle of a write leaves the last line without its end.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from billing_service.adapters.offline_log import LogLimits, read_log
+from billing_service.adapters.offline_log import MAX_LINE_BYTES, LogLimits, read_log
 from billing_service.domain.frame import to_ms
 from billing_service.services.audit import Console
 from billing_service.services.ports import Station
@@ -80,6 +80,25 @@ async def test_the_same_file_again_is_only_counted(tmp_path: Path) -> None:
         assert again.duplicate.ranges == [(1, 10), (12, 12)]
         assert again.accepted.ranges == [(11, 11)]
         assert await seqs(site) == list(range(11))
+
+
+@pytest.mark.parametrize("size", [1, 7, 10**6])
+async def test_lines_that_an_editor_ended_with_cr_lf_are_the_same(
+    tmp_path: Path, size: int
+) -> None:
+    """A file that went through a PC is as good as the card's, and nothing of it is new."""
+    longest = MAX_LINE_BYTES - len(line(9, note="").rstrip(b"\n"))
+    sound = b"".join([line(0), line(1), line(2, note="x" * longest)])
+    converted = sound.replace(b"\n", b"\r\n")
+    async with open_site(tmp_path) as site:
+        first = await upload(site, line(0))
+        report = await upload(site, converted + line(3)[:-1] + b"\r", size=size)
+        assert (first.accepted.ranges, report.duplicate.ranges) == ([(1, 1)], [(1, 1)])
+        assert (report.accepted.ranges, report.bad) == ([(2, 3)], 0)
+        assert report.torn
+        again = await upload(site, sound, size=size)
+        assert (again.duplicate.count, again.accepted.count) == (3, 0)
+        assert await seqs(site) == [0, 1, 2]
 
 
 async def test_every_bad_line_is_told_by_its_number(tmp_path: Path) -> None:

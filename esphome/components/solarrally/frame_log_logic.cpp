@@ -25,6 +25,9 @@ std::string log_line(std::string_view frame) {
 }
 
 bool read_log_line(std::string_view line, std::string *frame) {
+  // A card whose files were opened on a PC may come back with lines that end in CR LF.
+  if (line.ends_with('\r'))
+    line.remove_suffix(1);
   const size_t tab = line.rfind('\t');
   if (tab == std::string_view::npos || line.size() - tab != 9)
     return false;

@@ -31,7 +31,7 @@ class Storage {
 
 /// One line of the offline log (docs/protocol/offline-log.md).
 std::string log_line(std::string_view frame);
-/// @return whether the line (without its LF) is whole; `frame` is then its frame
+/// @return whether the line (without its LF; a CR before it does not count) is whole; `frame` is then its frame
 bool read_log_line(std::string_view line, std::string *frame);
 
 enum class LogState : uint8_t { OK, MISSING, FAILED, FULL };

@@ -29,6 +29,15 @@ TEST(LogLine, ReadsOnlyWhatIsWhole) {
   }
 }
 
+TEST(LogLine, ReadsWhatAnEditorEndedWithCrLf) {
+  std::string line = log_line(frame(1, 2));
+  line.back() = '\r';
+  std::string read;
+  ASSERT_TRUE(read_log_line(line, &read));
+  EXPECT_EQ(read, frame(1, 2));
+  EXPECT_FALSE(read_log_line(line + '\r', &read));
+}
+
 TEST(FrameLog, NamesFilesByStationDayAndNumber) {
   Card card;
   FrameLog log(&card, "garage");
