@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from billing_service import patterns
 from billing_service.adapters.currencies import RULE, is_currency
 from billing_service.adapters.db.database import database_url
 
@@ -61,10 +62,8 @@ def _public_url(value: str) -> str:
 
 def _series(value: str) -> str:
     # Digits at its end would run into the year: R1 and 2026, or R12 and 026?
-    if not re.fullmatch("([A-Z0-9-]{0,11}[A-Z-])?", value):
-        raise ValueError(
-            "must be up to 12 of A-Z, 0-9 and -, and must not end in a digit"
-        )
+    if not re.fullmatch(patterns.BILL_SERIES, value):
+        raise ValueError(patterns.RULES[patterns.BILL_SERIES])
     return value
 
 
@@ -103,9 +102,9 @@ class Settings(BaseSettings):
     mqtt_tls: bool = False
     mqtt_ca_file: Path | None = None
     mqtt_topic_prefix: Annotated[str, AfterValidator(_prefix)] = "ev"
-    mqtt_client_id: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")] | None = None
+    mqtt_client_id: Annotated[str, Field(pattern=patterns.CLIENT_ID)] | None = None
     ingest: bool = True
-    default_station: Annotated[str, Field(pattern="^[a-z0-9_-]{1,32}$")] = "station"
+    default_station: Annotated[str, Field(pattern=patterns.STATION_ID)] = "station"
     accept_stations: Literal["ask", "all"] = "ask"
 
     supplier_name: str = "SolarRally"
@@ -122,12 +121,12 @@ class Settings(BaseSettings):
     payment_days: Annotated[int, Field(ge=0, le=365)] | None = None
     payment_info: str = ""
     co2_g_per_kwh: Annotated[Decimal, Field(ge=0, le=2000)] = Decimal(240)
-    ocpi_country_code: Annotated[str, Field(pattern="^[A-Z]{2}$")] = "XX"
-    ocpi_party_id: Annotated[str, Field(pattern="^[A-Z0-9]{3}$")] = "SRY"
+    ocpi_country_code: Annotated[str, Field(pattern=patterns.COUNTRY_ALPHA_2)] = "XX"
+    ocpi_party_id: Annotated[str, Field(pattern=patterns.PARTY_ID)] = "SRY"
     site_address: Annotated[str, Field(max_length=45)] = ""
     site_postal_code: Annotated[str, Field(max_length=10)] = ""
     site_city: Annotated[str, Field(max_length=45)] = ""
-    site_country: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "XXX"
+    site_country: Annotated[str, Field(pattern=patterns.COUNTRY_ALPHA_3)] = "XXX"
     site_latitude: Annotated[Decimal, Field(ge=-90, le=90)] = Decimal(0)
     site_longitude: Annotated[Decimal, Field(ge=-180, le=180)] = Decimal(0)
     public_url: Annotated[str, AfterValidator(_public_url)] = ""
@@ -142,7 +141,7 @@ class Settings(BaseSettings):
     tolerance: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.05")
 
     log_level: Annotated[
-        str, Field(pattern="^(debug|info|warning|error)$", validate_default=True)
+        str, Field(pattern=patterns.LOG_LEVEL, validate_default=True)
     ] = "info"
     log_json: bool = False
 
@@ -299,7 +298,7 @@ def load_settings() -> Settings:
     except ValidationError as error:
         for each in error.errors(include_url=False, include_input=False):
             name = "_".join(str(part) for part in each["loc"]).upper()
-            text = each["msg"].removeprefix("Value error, ")
+            text = patterns.in_words(each)
             lines.append(f"{PREFIX}{name}: {text}" if name else text)
         raise SettingsInvalid("\n".join(lines)) from error
     except UnicodeDecodeError as error:

@@ -54,10 +54,11 @@ def test_the_environment_goes_before_the_file(monkeypatch: pytest.MonkeyPatch) -
         ("BILL_SERIES", "R1", "must not end in a digit"),
         ("BILL_SERIES", "a/b", "A-Z"),
         ("MQTT_TOPIC_PREFIX", "ev/#", "must be levels"),
-        ("DEFAULT_STATION", "My Station", "pattern"),
+        ("DEFAULT_STATION", "My Station", "must be 1 to 32 of a-z, 0-9, _ and -"),
         ("IDLE_TIME_S", "1", "greater than"),
         ("TOLERANCE", "NaN", "finite"),
-        ("LOG_LEVEL", "loud", "pattern"),
+        ("LOG_LEVEL", "loud", "must be debug, info, warning or error"),
+        ("SITE_COUNTRY", "Austria", "three capital letters, such as AUT"),
     ],
 )
 def test_a_wrong_setting_is_one_clear_line(

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from babel import Locale, UnknownLocaleError
 from pydantic import AfterValidator, Field
 
+from billing_service import patterns
 from billing_service.api.schemas import BillOut, In, Line, Number, Out
 from billing_service.domain.bill import BillKind, BillRecord, BillStatus
 from billing_service.domain.correction import CorrectionStatus
@@ -18,9 +19,7 @@ from billing_service.services.verifying import Outcome, Verdict
 
 Reason = Annotated[
     str,
-    Field(
-        min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$"
-    ),
+    Field(min_length=1, max_length=200, pattern=patterns.SAYING_LINE),
 ]
 """Why something was done, in printable text."""
 
@@ -53,7 +52,7 @@ class BillPage(Out):
 class MonthIn(In):
     """Whose month is billed; everyone's when it is left out."""
 
-    user_id: Annotated[str, Field(pattern="^[A-Za-z0-9_.-]{1,64}$")] | None = None
+    user_id: Annotated[str, Field(pattern=patterns.ID)] | None = None
 
 
 class SkippedOut(Out):
@@ -220,7 +219,7 @@ def _locale(value: str) -> str:
         raise ValueError("must be a locale such as en or de_AT") from error
 
 
-_VatId = Annotated[str, Field(pattern="^([A-Z0-9][A-Z0-9 .*+-]{1,29})?$")]
+_VatId = Annotated[str, Field(pattern=patterns.VAT_ID)]
 
 
 class CustomerIn(In):
@@ -251,7 +250,7 @@ class CustomerOut(Out):
 _Series = Annotated[
     str,
     Field(
-        pattern="^([A-Z0-9-]{0,11}[A-Z-])?$",
+        pattern=patterns.BILL_SERIES,
         description="Up to 12 of A-Z, 0-9 and -, not ending in a digit",
     ),
 ]

@@ -12,6 +12,7 @@ from fastapi.security import OAuth2PasswordBearer
 from pydantic import AfterValidator, AwareDatetime
 from starlette.requests import HTTPConnection
 
+from billing_service import patterns
 from billing_service.domain.cdr import Cdr
 from billing_service.domain.errors import NotAllowed, NotSignedIn
 from billing_service.domain.tariff import Tariff
@@ -171,14 +172,13 @@ def _in_utc(moment: datetime | None) -> datetime | None:
         raise ValueError("must lie between the years 1 and 9999 in UTC") from None
 
 
-_ID = "^[A-Za-z0-9_.-]{1,64}$"
-ServiceTokenId = Annotated[str, Path(pattern=_ID)]
-TokenUid = Annotated[str, Path(pattern=r"^[A-Za-z0-9._:@*=+-]{1,36}$")]
-SessionId = Annotated[str, Path(pattern=_ID)]
-UserId = Annotated[str, Path(pattern=_ID)]
-StationId = Annotated[str, Path(pattern="^[a-z0-9_-]{1,32}$")]
-TariffId = Annotated[str, Path(pattern=r"^[\x21-\x7e]{1,36}$")]
-IdFilter = Annotated[str | None, Query(pattern=_ID)]
+ServiceTokenId = Annotated[str, Path(pattern=patterns.ID)]
+TokenUid = Annotated[str, Path(pattern=patterns.CARD_UID)]
+SessionId = Annotated[str, Path(pattern=patterns.ID)]
+UserId = Annotated[str, Path(pattern=patterns.ID)]
+StationId = Annotated[str, Path(pattern=patterns.STATION_ID)]
+TariffId = Annotated[str, Path(pattern=patterns.TARIFF_ID)]
+IdFilter = Annotated[str | None, Query(pattern=patterns.ID)]
 MomentFilter = Annotated[AwareDatetime | None, AfterValidator(_in_utc)]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 Offset = Annotated[int, Query(ge=0, le=MAX_OFFSET)]

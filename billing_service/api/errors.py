@@ -32,6 +32,7 @@ from billing_service.domain.errors import (
     UploadRefused,
     UploadTooLarge,
 )
+from billing_service.patterns import in_words
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -176,7 +177,7 @@ def install(app: FastAPI) -> None:
             errors=[
                 {
                     "path": ".".join(str(part) for part in each["loc"]),
-                    "message": each["msg"].removeprefix("Value error, "),
+                    "message": in_words(each),
                 }
                 for each in error.errors()
             ],

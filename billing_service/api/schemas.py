@@ -13,6 +13,7 @@ from pydantic import (
     SecretStr,
 )
 
+from billing_service import patterns
 from billing_service.domain.bill import Bill, BillKind, BillRecord, BillStatus
 from billing_service.domain.cdr import Cdr, Limit
 from billing_service.domain.frame import Frame
@@ -29,12 +30,11 @@ Number = Annotated[
 ]
 """A decimal as text: no exponent, every digit."""
 
-_LINE = r"^[^\x00-\x1f\x7f]*$"
-Line = Annotated[str, Field(max_length=200, pattern=_LINE)]
+Line = Annotated[str, Field(max_length=200, pattern=patterns.LINE)]
 """Printable text of one line."""
 
 
-Group = Annotated[str, Field(pattern=r"^[\w.@+ -]{1,64}$")]
+Group = Annotated[str, Field(pattern=patterns.GROUP)]
 """Who pays by the same tariff: staff, tenants, …"""
 
 
@@ -77,7 +77,7 @@ class SignInOut(Out):
 class ServiceTokenIn(In):
     """A new service token; without ``expires_at`` it holds until it is revoked."""
 
-    name: Annotated[str, Field(min_length=1, max_length=100, pattern=_LINE)]
+    name: Annotated[str, Field(min_length=1, max_length=100, pattern=patterns.LINE)]
     scopes: Annotated[list[str], Field(min_length=1, max_length=20)]
     expires_at: AwareDatetime | None = None
 
@@ -320,7 +320,7 @@ class SessionDetailOut(SessionOut):
 class StartIn(In):
     """Where to start a charge."""
 
-    station_id: Annotated[str, Field(pattern="^[a-z0-9_-]{1,32}$")]
+    station_id: Annotated[str, Field(pattern=patterns.STATION_ID)]
 
 
 class StartingOut(Out):

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator
 
+from billing_service import patterns
 from billing_service.api.schemas import Group, In, Line, Out, TariffRef
 from billing_service.domain.tariff import Tariff
 from billing_service.services.ports import (
@@ -69,7 +70,7 @@ _Rating = Annotated[int, Field(ge=100, le=1_000_000, description="W")]
 class StationIn(In):
     """A station to register. ``user_id`` is whose it is; null: everyone may use it."""
 
-    id: Annotated[str, Field(pattern="^[a-z0-9_-]{1,32}$")]
+    id: Annotated[str, Field(pattern=patterns.STATION_ID)]
     name: _Name | None = None
     time_zone: Annotated[str, Field(max_length=64)] | None = None
     max_power_w: _Rating | None = None
@@ -85,7 +86,7 @@ class StationPatch(In):
     user_id: Annotated[str, Field(max_length=64)] | None = None
 
 
-_UserId = Annotated[str, Field(pattern="^[A-Za-z0-9_.-]{1,64}$")]
+_UserId = Annotated[str, Field(pattern=patterns.ID)]
 
 
 class AccessIn(In):
@@ -127,7 +128,7 @@ class AccessOut(Out):
 _Uid = Annotated[
     str,
     Field(
-        pattern=r"^[A-Za-z0-9._:@*=+-]{1,36}$",
+        pattern=patterns.CARD_UID,
         description="As the station tells it; compared without case",
         examples=["04A2B3C4D5E680"],
     ),
@@ -177,7 +178,7 @@ class FirmwareOut(Out):
 class UpdateIn(In):
     """Which image to install."""
 
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    sha256: Annotated[str, Field(pattern=patterns.SHA256)]
 
 
 class UpdateOut(Out):

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AwareDatetime, Field
 
+from billing_service import patterns
 from billing_service.api.schemas import Group, In, Number, Out, WarningOut
 from billing_service.domain.prices import PriceSlot
 from billing_service.domain.tariff import PriceComponent
@@ -73,16 +74,16 @@ class PreviewOut(Out):
     warnings: list[WarningOut]
 
 
-Id = Annotated[str, Field(pattern="^[A-Za-z0-9_.-]{1,64}$")]
+Id = Annotated[str, Field(pattern=patterns.ID)]
 
 
 class AssignmentIn(In):
     """Whom to cover with a tariff; what is left out does not restrict. From now unless told."""
 
-    tariff_id: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,36}$")]
+    tariff_id: Annotated[str, Field(pattern=patterns.TARIFF_ID)]
     user_id: Id | None = None
     group: Group | None = None
-    station_id: Annotated[str, Field(pattern="^[a-z0-9_-]{1,32}$")] | None = None
+    station_id: Annotated[str, Field(pattern=patterns.STATION_ID)] | None = None
     from_at: AwareDatetime | None = None
     until_at: AwareDatetime | None = None
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 
+from billing_service import patterns
 from billing_service.api.deps import AdminActor, Limit, Offset, ServicesDep
 from billing_service.api.schemas import AuditEntryOut, AuditPage
 from billing_service.services.ports import AuditQuery
@@ -13,7 +14,7 @@ router = APIRouter(prefix="/audit", tags=["audit"])
 
 MAX_ID = 2**63 - 1
 
-Text = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]+$")]
+Text = Annotated[str | None, Query(max_length=200, pattern=patterns.SOUGHT)]
 
 
 @router.get("/")

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response
 from fastapi.responses import JSONResponse
 
+from billing_service import patterns
 from billing_service.api.bill_schemas import (
     BillPage,
     CreditIn,
@@ -29,10 +30,10 @@ from billing_service.services.ports import BillQuery
 
 router = APIRouter(prefix="/bills", tags=["bills"])
 
-Number = Annotated[str, Path(pattern="^[A-Z0-9-]{1,40}$")]
+Number = Annotated[str, Path(pattern=patterns.BILL_NUMBER)]
 Month = Annotated[
     str,
-    Path(pattern="^[12][0-9]{3}-(0[1-9]|1[0-2])$", description="as in 2026-11"),
+    Path(pattern=patterns.MONTH, description="as in 2026-11"),
 ]
 
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
+from billing_service import patterns
 from billing_service.api.bill_schemas import (
     CorrectionDetailOut,
     CorrectionOut,
@@ -15,7 +16,7 @@ from billing_service.domain.correction import CorrectionStatus
 
 router = APIRouter(prefix="/corrections", tags=["bills"])
 
-CorrectionId = Annotated[str, Path(pattern="^[A-Za-z0-9_.-]{1,64}$")]
+CorrectionId = Annotated[str, Path(pattern=patterns.ID)]
 
 
 @router.get("/")

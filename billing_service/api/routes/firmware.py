@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from billing_service import patterns
 from billing_service.api.deps import AdminActor, ServicesDep, StationId
 from billing_service.api.errors import SILENT
 from billing_service.api.routes.logs import OCTETS, body_of
@@ -16,8 +17,8 @@ router = APIRouter(tags=["firmware"])
 STREAMED = re.compile(r"/firmware/")
 """Paths whose bodies are read as they come, with limits of their own."""
 
-Sha256 = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
-Ticket = Annotated[str, Query(pattern="^[A-Za-z0-9_-]{43}$")]
+Sha256 = Annotated[str, Path(pattern=patterns.SHA256)]
+Ticket = Annotated[str, Query(pattern=patterns.TICKET)]
 
 
 @router.get("/firmware/")

@@ -5,13 +5,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
+from billing_service import patterns
 from billing_service.api.deps import AdminActor, CurrentActor, ServicesDep, StationId
 from billing_service.api.tariff_schemas import AssignmentIn, AssignmentOut
 from billing_service.services.tariff_assignments import NewAssignment
 
 router = APIRouter(tags=["tariffs"])
 
-AssignmentId = Annotated[str, Path(pattern="^[A-Za-z0-9_.-]{1,64}$")]
+AssignmentId = Annotated[str, Path(pattern=patterns.ID)]
 
 
 @router.get("/tariff-assignments/")

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Query, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
+from billing_service import patterns
 from billing_service.api.bill_schemas import VerdictOut
 from billing_service.api.deps import ServicesDep
 from billing_service.api.documents import prefers
@@ -13,7 +14,7 @@ from billing_service.api.verify_page import language_of, page
 router = APIRouter(prefix="/verify", tags=["bills"])
 
 Sha256 = Annotated[
-    str, Path(pattern="^[0-9a-f]{64}$", description="as printed on the bill")
+    str, Path(pattern=patterns.SHA256, description="as printed on the bill")
 ]
 _HTML = "text/html"
 
