@@ -277,6 +277,58 @@ async def test_a_port_that_is_taken(tmp_path: Path) -> None:
     ]
 
 
+async def _ended(program: Program) -> int:
+    """Start a program and return how it ended."""
+    await program.start()
+    async with asyncio.timeout(WITHIN_S):
+        return await program.wait()
+
+
+async def test_a_database_has_one_service(tmp_path: Path) -> None:
+    """A second one does not start, by whichever name; after `kill -9` of the first, one does."""
+    database = tmp_path / "solarrally.db"
+    (tmp_path / "link.db").symlink_to(database)
+    refused = (
+        f"error: another solarrally serve runs on {database}: stop it first, or name another"
+        " database (SOLARRALLY_DATA_DIR, SOLARRALLY_DATABASE_URL)\n"
+    )
+    async with mosquitto(tmp_path) as broker:
+        async with _serving(tmp_path, broker.port, **_login(broker)) as (client, first):
+            await _until_ready(client)
+            for name in ("solarrally", "link"):
+                second = _solarrally(
+                    tmp_path,
+                    f"second-{name}",
+                    "serve",
+                    port=free_port(),
+                    mqtt_port=broker.port,
+                    database_url=f"sqlite:///{tmp_path / name}.db",
+                    **_login(broker),
+                )
+                assert await _ended(second) == 1
+                assert second.log.read_text() == refused
+            log = await asyncio.to_thread((tmp_path / "broker.log").read_text)
+            assert len(re.findall(r" as solarrally-[0-9a-f]{32} \(p5, c0", log)) == 1
+            assert (await client.get("/readyz")).status_code == 200
+            assert await _end(first, signal.SIGKILL) == -signal.SIGKILL
+        async with _serving(tmp_path, broker.port, **_login(broker)) as (client, _):
+            await _until_ready(client)
+
+
+async def test_commands_run_beside_the_service(tmp_path: Path) -> None:
+    """What an admin does on the machine needs no stop of the service."""
+    async with _serving(tmp_path, free_port()) as (client, _):
+        for command in (
+            ("backup", str(tmp_path / "all.gz")),
+            ("bill", "month"),
+            ("maintain",),
+            ("station", "add", "garage"),
+        ):
+            beside = _solarrally(tmp_path, f"beside-{command[0]}", *command)
+            assert await _ended(beside) == 0, beside.log.read_text()
+        assert (await client.get("/healthz")).status_code == 200
+
+
 async def test_a_station_is_updated_over_the_air(tmp_path: Path) -> None:
     """From the image that an admin keeps to the station's word, and past a restart in between."""
     image = esp_image("1.3.0")

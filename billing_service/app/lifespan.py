@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from billing_service.adapters.db import migrate
+from billing_service.adapters.db.alone import alone_on
 from billing_service.adapters.db.leases import RETIRING, PostgresLeases
 from billing_service.adapters.db.live import PostgresLiveBus
 from billing_service.adapters.mqtt import MqttCommands
@@ -37,10 +38,11 @@ from billing_service.settings import Settings
 async def running(settings: Settings, clock: Clock) -> AsyncIterator[Services]:
     """Migrate the database, start what works in the background, and stop it all at the end.
 
-    Raises MigrationFailed, KeyUnusable, StoreUnavailable, SettingsInvalid.
+    Raises DatabaseInUse, MigrationFailed, KeyUnusable, StoreUnavailable, SettingsInvalid.
     """
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings, clock))
+        stack.enter_context(alone_on(database.url))
         await migrate(database.engine, timescaledb=settings.timescaledb)
         news = asyncio.Event()
         news.set()  # what an earlier run left behind

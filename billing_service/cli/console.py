@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import typer
 
 from billing_service import app as service
+from billing_service.adapters.db.alone import DatabaseInUse
 from billing_service.adapters.db.backup import BackupRefused
 from billing_service.adapters.db.migrate import MigrationFailed
 from billing_service.adapters.keys import KeyUnusable
@@ -36,6 +37,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     except (InvalidInput, TariffInvalid) as error:
         fail(2, *(f"{path}: {text}" for path, text in error.problems))
     except (
+        DatabaseInUse,
         MigrationFailed,
         KeyUnusable,
         SettingsInvalid,
