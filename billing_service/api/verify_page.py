@@ -8,7 +8,7 @@ from babel.dates import format_date
 from babel.numbers import format_currency, format_decimal
 
 from billing_service.domain.bill import BillKind
-from billing_service.services.verifying import Check, Outcome, Sentence, Verdict
+from billing_service.services.verifying import Check, Outcome, Said, Sentence, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,19 @@ _GERMAN = Words(
             "Summen."
         ),
         Sentence.SAME_SUMS: "Die Beträge ergeben, neu addiert, dieselben Summen.",
-        Sentence.OTHER_NUMBERS: "Neu berechnet ergibt sich anderes: {wrong}",
+        Sentence.OTHER_NUMBERS: "Neu berechnet ergibt sich anderes.",
+        Sentence.OTHER_SOLAR_ENERGY: (
+            "Die Solarenergie von Ladevorgang {place} weicht ab."
+        ),
+        Sentence.OTHER_GRID_ENERGY: "Die Netzenergie von Ladevorgang {place} weicht ab.",
+        Sentence.OTHER_RATING: "Die Bewertung von Ladevorgang {place} weicht ab.",
+        Sentence.OTHER_LINES: "Die Zeilen von Ladevorgang {place} weichen ab.",
+        Sentence.OTHER_SUM: "Die Summe von Ladevorgang {place} weicht ab.",
+        Sentence.OTHER_TOTALS: "Die Gesamtsummen weichen ab.",
+        Sentence.NO_NUMBERS: (
+            "Die Belege lassen sich nicht bewerten: Sie wurden zu etwas verändert, das es nicht "
+            "geben kann."
+        ),
         Sentence.LOGGED: (
             "Das Protokoll hat bei der Ausstellung denselben Hash vermerkt."
         ),
@@ -136,7 +148,19 @@ _FRENCH = Words(
         Sentence.SAME_SUMS: (
             "Les montants, additionnés à nouveau, donnent les mêmes totaux."
         ),
-        Sentence.OTHER_NUMBERS: "Le calcul refait donne autre chose : {wrong}",
+        Sentence.OTHER_NUMBERS: "Le calcul refait donne autre chose.",
+        Sentence.OTHER_SOLAR_ENERGY: "L’énergie solaire de la session {place} diffère.",
+        Sentence.OTHER_GRID_ENERGY: (
+            "L’énergie du réseau de la session {place} diffère."
+        ),
+        Sentence.OTHER_RATING: "Le calcul du prix de la session {place} diffère.",
+        Sentence.OTHER_LINES: "Les lignes de la session {place} diffèrent.",
+        Sentence.OTHER_SUM: "Le montant de la session {place} diffère.",
+        Sentence.OTHER_TOTALS: "Les totaux diffèrent.",
+        Sentence.NO_NUMBERS: (
+            "Les justificatifs ne se laissent pas calculer : ils ont été modifiés en quelque chose "
+            "d’impossible."
+        ),
         Sentence.LOGGED: "Le journal a noté la même empreinte lors de l’émission.",
         Sentence.NOT_LOGGED: "Le journal ne contient pas cette empreinte.",
         Sentence.CHAINED: (
@@ -252,16 +276,17 @@ li b {{ display: block; }}
 
 
 def _item(check: Check, words: Words) -> str:
-    known = check.text if isinstance(check.text, Sentence) else None
-    text = (
-        check.sentence
-        if known is None
-        else words.sentences[known].format_map(check.facts)
-    )
+    text = " ".join(_sentence(each, words) for each in check.said)
     return (
         f'<li class="{check.outcome}"><b>{_MARKS[check.outcome]} '
         f"{words.outcomes[check.outcome]}</b> {escape(text)}</li>"
     )
+
+
+def _sentence(said: Said, words: Words) -> str:
+    if isinstance(said.text, Sentence):
+        return words.sentences[said.text].format_map(said.facts)
+    return said.english
 
 
 def _locale(language: str, bill_locale: str) -> Locale:

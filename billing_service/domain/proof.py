@@ -6,11 +6,13 @@ changed, left out or put in without changing every link after it.
 """
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 
-from billing_service.domain.bill import Bill
+from billing_service.domain.bill import Bill, BilledSession
 from billing_service.domain.billing import bill_lines, vat_lines
 from billing_service.domain.cdr import Cdr
 from billing_service.domain.evidence import Evidence
@@ -85,37 +87,35 @@ def link_of(previous: str, bill_number: str, sha256: str) -> str:
     return sha256_of(f"{previous}|{bill_number}|{sha256}")
 
 
-def recomputed(evidence: BillEvidence) -> list[str]:
-    """Rate and bill the evidence again; return a sentence for each number that differs."""
+class Differs(StrEnum):
+    """What of a bill may come out otherwise when it is computed again."""
+
+    SOLAR_ENERGY = "solar_energy"
+    GRID_ENERGY = "grid_energy"
+    RATING = "rating"
+    LINES = "lines"
+    SUM = "sum"
+    TOTALS = "totals"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A number that differs; ``place`` is its session's on the bill, from 1: it names nobody."""
+
+    what: Differs
+    place: int | None = None
+
+
+def recomputed(evidence: BillEvidence) -> list[Difference]:
+    """Rate and bill the evidence again; return what differs."""
     bill = evidence.bill
-    found: list[str] = []
     proofs = {each.session_id: each for each in evidence.sessions}
-    for billed in bill.sessions:
-        proof = proofs.get(billed.session_id)
-        if proof is None:
-            continue
-        cdr = rate(
-            proof.periods,
-            proof.tariff,
-            billed.time_zone,
-            started_at=billed.started_at,
-            ended_at=billed.ended_at,
-        )
-        for source, wh in (
-            (Source.SOLAR, billed.solar_wh),
-            (Source.GRID, billed.grid_wh),
-        ):
-            energy = sum(
-                (p.energy_wh for p in proof.periods if p.source is source), Decimal(0)
-            )
-            if energy != wh:
-                found.append(f"The {source} energy of {billed.session_id} differs.")
-        if cdr != proof.cdr:
-            found.append(f"The rating of {billed.session_id} differs.")
-        if bill_lines(cdr) != billed.lines:
-            found.append(f"The lines of {billed.session_id} differ.")
-        if sum((line.amount for line in billed.lines), Decimal(0)) != billed.amount:
-            found.append(f"The sum of {billed.session_id} differs.")
+    found = [
+        Difference(what, place)
+        for place, billed in enumerate(bill.sessions, start=1)
+        if (proof := proofs.get(billed.session_id)) is not None
+        for what in _session_differs(billed, proof)
+    ]
     lines = [line for session in bill.sessions for line in session.lines]
     again = vat_lines(lines, bill.currency, tax_included=bill.tax_included)
     sums = (
@@ -124,5 +124,32 @@ def recomputed(evidence: BillEvidence) -> list[str]:
         sum((line.gross for line in again), Decimal(0)),
     )
     if again != bill.vat_lines or sums != (bill.net, bill.vat, bill.total):
-        found.append("The totals differ.")
+        found.append(Difference(Differs.TOTALS))
     return found
+
+
+def _session_differs(
+    billed: BilledSession, proof: SessionEvidence
+) -> Iterator[Differs]:
+    cdr = rate(
+        proof.periods,
+        proof.tariff,
+        billed.time_zone,
+        started_at=billed.started_at,
+        ended_at=billed.ended_at,
+    )
+    for what, source, wh in (
+        (Differs.SOLAR_ENERGY, Source.SOLAR, billed.solar_wh),
+        (Differs.GRID_ENERGY, Source.GRID, billed.grid_wh),
+    ):
+        energy = sum(
+            (p.energy_wh for p in proof.periods if p.source is source), Decimal(0)
+        )
+        if energy != wh:
+            yield what
+    if cdr != proof.cdr:
+        yield Differs.RATING
+    if bill_lines(cdr) != billed.lines:
+        yield Differs.LINES
+    if sum((line.amount for line in billed.lines), Decimal(0)) != billed.amount:
+        yield Differs.SUM

@@ -11,6 +11,7 @@ from billing_service.domain.errors import DomainError, NotFound
 from billing_service.domain.proof import (
     FIRST_LINK,
     BillEvidence,
+    Differs,
     Proof,
     recomputed,
     sha256_of,
@@ -40,7 +41,14 @@ class Sentence(StrEnum):
     CHANGED = "The bill or its evidence has been changed since it was issued."
     SAME_RATING = "Metered energy, tariff and rating, computed again, give the same lines and totals."
     SAME_SUMS = "The amounts, added up again, give the same totals."
-    OTHER_NUMBERS = "{wrong}"
+    OTHER_NUMBERS = "Computed again, the numbers come out otherwise."
+    OTHER_SOLAR_ENERGY = "The solar energy of session {place} differs."
+    OTHER_GRID_ENERGY = "The grid energy of session {place} differs."
+    OTHER_RATING = "The rating of session {place} differs."
+    OTHER_LINES = "The lines of session {place} differ."
+    OTHER_SUM = "The sum of session {place} differs."
+    OTHER_TOTALS = "The totals differ."
+    NO_NUMBERS = "The evidence cannot be rated: it was changed into what cannot be."
     LOGGED = "The audit log noted the same hash when the bill was issued."
     NOT_LOGGED = "The audit log does not have this hash."
     CHAINED = "The bill stands at place {place} of the chain of all bills, between its neighbours."
@@ -61,19 +69,41 @@ class Sentence(StrEnum):
     OPERATOR = "That nobody rewrote the whole chain: who noted a later link elsewhere would see it."
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at; ``name`` is stable, ``sentence`` for people."""
+_OTHER = {
+    Differs.SOLAR_ENERGY: Sentence.OTHER_SOLAR_ENERGY,
+    Differs.GRID_ENERGY: Sentence.OTHER_GRID_ENERGY,
+    Differs.RATING: Sentence.OTHER_RATING,
+    Differs.LINES: Sentence.OTHER_LINES,
+    Differs.SUM: Sentence.OTHER_SUM,
+    Differs.TOTALS: Sentence.OTHER_TOTALS,
+}
 
-    name: str
-    outcome: Outcome
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A sentence and its facts; one of Sentence where it is said in other languages too."""
+
     text: str
     facts: Mapping[str, object] = field(default_factory=dict)
 
     @property
+    def english(self) -> str:
+        """The sentence, in English."""
+        return self.text.format_map(self.facts) if self.facts else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at; ``name`` is stable, ``said`` for people."""
+
+    name: str
+    outcome: Outcome
+    said: tuple[Said, ...]
+
+    @property
     def sentence(self) -> str:
         """What came of it, in English."""
-        return self.text.format_map(self.facts) if self.facts else self.text
+        return " ".join(each.english for each in self.said)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +144,7 @@ class Verifying:
             files = await read.proofs.files(proof.bill_number)
         checks += [
             _readings_kept(evidence),
-            Check("document", Outcome.NOT_PROVEN, Sentence.DOCUMENT),
+            _one("document", Outcome.NOT_PROVEN, Sentence.DOCUMENT),
             *_NEVER,
         ]
         return _verdict(proof, record, files, checks)
@@ -152,11 +182,6 @@ async def _look(
         # It was changed into what cannot be read: its hash says so below.
         evidence = BillEvidence(bill=record.bill)
     unchanged = sha256_of(document) == sha256 and evidence.bill == record.bill
-    try:
-        wrong = recomputed(evidence)
-    except ValueError, ArithmeticError, DomainError:
-        wrong = ["The evidence cannot be rated: it was changed into what cannot be."]
-    right = Sentence.SAME_RATING if evidence.sessions else Sentence.SAME_SUMS
     logged = await _logged(read, record, proof)
     return (
         proof,
@@ -169,16 +194,23 @@ async def _look(
                 Sentence.UNCHANGED,
                 Sentence.CHANGED,
             ),
-            _check(
-                "numbers",
-                not wrong,
-                right,
-                Sentence.OTHER_NUMBERS,
-                wrong=" ".join(wrong),
-            ),
+            _numbers(evidence),
             _check("audit", logged, Sentence.LOGGED, Sentence.NOT_LOGGED),
         ],
     )
+
+
+def _numbers(evidence: BillEvidence) -> Check:
+    """Compute the bill again and say whether the same comes out."""
+    try:
+        different = recomputed(evidence)
+    except ValueError, ArithmeticError, DomainError:
+        return _one("numbers", Outcome.FAILED, Sentence.NO_NUMBERS)
+    if not different:
+        right = Sentence.SAME_RATING if evidence.sessions else Sentence.SAME_SUMS
+        return _one("numbers", Outcome.PROVEN, right)
+    what = [Said(_OTHER[each.what], {"place": each.place}) for each in different]
+    return Check("numbers", Outcome.FAILED, (Said(Sentence.OTHER_NUMBERS), *what))
 
 
 async def _logged(read: ReadUnitOfWork, record: BillRecord, proof: Proof) -> bool:
@@ -245,21 +277,21 @@ async def _readings(read: ReadUnitOfWork, bill: Bill, evidence: BillEvidence) ->
         if await read.proofs.readings(each.session_id) is not None:
             dropped.append(each.session_id)
     if changed:
-        return Check(
+        return _one(
             "readings",
             Outcome.NOT_PROVEN,
             "Readings of these sessions came, or went, after the bill was issued: "
             + ", ".join(changed),
         )
     if dropped:
-        return Check(
+        return _one(
             "readings",
             Outcome.NOT_PROVEN,
             "The readings are past their retention. Their fingerprint is unchanged: who has them "
             "elsewhere, as on the station's card, can compare.",
         )
     count = sum(each.readings.frames for each in evidence.sessions)
-    return Check(
+    return _one(
         "readings",
         Outcome.PROVEN,
         f"All {count} readings that bill {bill.number} rests on are there, unchanged.",
@@ -269,32 +301,33 @@ async def _readings(read: ReadUnitOfWork, bill: Bill, evidence: BillEvidence) ->
 def _readings_kept(evidence: BillEvidence) -> Check:
     count = sum(each.readings.frames for each in evidence.sessions)
     sentence = Sentence.READINGS if evidence.sessions else Sentence.NO_READINGS
-    return Check("readings", Outcome.NOT_PROVEN, sentence, {"count": count})
+    return _one("readings", Outcome.NOT_PROVEN, sentence, count=count)
+
+
+def _one(name: str, outcome: Outcome, text: str, **facts: object) -> Check:
+    return Check(name, outcome, (Said(text, facts),))
 
 
 def _check(name: str, well: bool, proven: str, failed: str, **facts: object) -> Check:
-    return Check(
-        name,
-        Outcome.PROVEN if well else Outcome.FAILED,
-        proven if well else failed,
-        facts,
-    )
+    if well:
+        return _one(name, Outcome.PROVEN, proven, **facts)
+    return _one(name, Outcome.FAILED, failed, **facts)
 
 
 def _document(document: bytes, printed: bytes, files: Sequence[BillFile]) -> Check:
     """Say whether a file is the bill: as it is printed today, or as it once was given out."""
     if document == printed:
-        return Check("document", Outcome.PROVEN, "The file is the bill, byte for byte.")
+        return _one("document", Outcome.PROVEN, "The file is the bill, byte for byte.")
     sha256 = sha256_of(document)
     given = next((each for each in files if each.sha256 == sha256), None)
     if given is not None:
-        return Check(
+        return _one(
             "document",
             Outcome.PROVEN,
             "The file is one that this service gave out, byte for byte, first on "
             f"{given.given_out_at:%Y-%m-%d}; today it prints the bill in another layout.",
         )
-    return Check(
+    return _one(
         "document",
         Outcome.FAILED,
         "The file carries this bill's hash, but it is neither what the service prints nor a file "
@@ -326,7 +359,7 @@ def _verdict(
 
 
 _NEVER = (
-    Check("meter", Outcome.NOT_PROVEN, Sentence.METER),
-    Check("driver", Outcome.NOT_PROVEN, Sentence.DRIVER),
-    Check("operator", Outcome.NOT_PROVEN, Sentence.OPERATOR),
+    _one("meter", Outcome.NOT_PROVEN, Sentence.METER),
+    _one("driver", Outcome.NOT_PROVEN, Sentence.DRIVER),
+    _one("operator", Outcome.NOT_PROVEN, Sentence.OPERATOR),
 )

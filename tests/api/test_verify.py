@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+from dataclasses import replace
+from decimal import Decimal
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,14 @@ from typer.testing import CliRunner
 from billing_service.adapters.pdf import PdfBillRenderer
 from billing_service.api.verify_page import LANGUAGES
 from billing_service.cli import app
-from billing_service.domain.proof import sha256_of
+from billing_service.domain.proof import Difference, Differs, recomputed, sha256_of
 from billing_service.services.issuing import EVERYTHING
 from billing_service.services.verifying import Outcome, Sentence
 from tests.api.harness import Api, code
 
 NUMBER = "SR-2026-000001"
+_PLACE = {"place": 1, "count": 61}
+"""Facts of the sentences, of the first bill and its only session."""
 
 
 async def _issued(api: Api, name: str = "1-1") -> dict[str, Any]:
@@ -148,6 +152,70 @@ async def test_numbers_and_failures_are_told_in_each_language(
     assert words.ill in after.text
     assert escape(words.sentences[Sentence.CHANGED]) in after.text
     assert after.text.count(f"✗ {words.outcomes[Outcome.FAILED]}") >= 2
+
+
+_PRICED = "UPDATE bill_evidence SET document = replace(document, '0.72', '0.27')"
+_UNREADABLE = (
+    "UPDATE bill_evidence SET document ="
+    """ replace(document, '"ended_at":"2026', '"ended_at":"2025')"""
+)
+
+
+@pytest.mark.parametrize(
+    ("statement", "sentences"),
+    [
+        (_PRICED, {Sentence.OTHER_RATING, Sentence.OTHER_SUM, Sentence.OTHER_TOTALS}),
+        (_UNREADABLE, {Sentence.NO_NUMBERS}),
+    ],
+)
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_what_comes_out_otherwise_is_told_in_each_language(
+    api: Api, language: str, statement: str, sentences: set[Sentence]
+) -> None:
+    """By its place on the bill: still nobody, and no session, is named."""
+    bill = await _issued(api)
+    await _tamper(api, "bill_evidence", statement)
+    answer = await api.client.get(
+        f"/verify/{bill['sha256']}?lang={language}", headers={"Accept": "text/html"}
+    )
+    said = {
+        each
+        for each, text in LANGUAGES[language].sentences.items()
+        if escape(text.format_map(_PLACE)) in answer.text
+    }
+    assert sentences <= said
+    assert bill["sessions"][0]["session_id"] not in answer.text
+
+
+async def test_what_differs_is_told_by_the_session_s_place(api: Api) -> None:
+    """Energy, rating, lines and sum of the one session that was changed; and the totals."""
+    for name in ("1-1", "2-1"):
+        session = await api.charge(name)
+        await api.assign(session.id, "driver")
+    api.advance(days=30)
+    await api.request("admin", "POST", "/bills/months/2026-11", json={})
+    async with api.site.database.read() as read:
+        evidence = await read.proofs.evidence(NUMBER)
+    assert evidence is not None
+    first, second = evidence.bill.sessions
+
+    def changed(**more: Any) -> list[Difference]:
+        bill = replace(evidence.bill, sessions=(first, replace(second, **more)))
+        return recomputed(replace(evidence, bill=bill))
+
+    assert recomputed(evidence) == []
+    assert changed(solar_wh=Decimal(1)) == [Difference(Differs.SOLAR_ENERGY, 2)]
+    assert changed(grid_wh=Decimal(1)) == [Difference(Differs.GRID_ENERGY, 2)]
+    assert changed(amount=Decimal(1)) == [Difference(Differs.SUM, 2)]
+    assert changed(lines=(), amount=Decimal(0)) == [
+        Difference(Differs.LINES, 2),
+        Difference(Differs.TOTALS),
+    ]
+    cdr = replace(evidence.sessions[1].cdr, currency="CHF")
+    rated = (evidence.sessions[0], replace(evidence.sessions[1], cdr=cdr))
+    assert recomputed(replace(evidence, sessions=rated)) == [
+        Difference(Differs.RATING, 2)
+    ]
 
 
 def test_every_sentence_is_said_in_every_language() -> None:
