@@ -176,7 +176,7 @@ REPLACE = "INSERT OR REPLACE INTO {table} SELECT * FROM {table}"
 async def test_what_is_issued_cannot_be_changed(
     database: Database, table: str, statement: str
 ) -> None:
-    """By no statement, whoever is connected; the rows are there after as before."""
+    """By no statement of a connection as the service makes it; the rows stay as they were."""
     column = {"audit_log": "actor"}.get(table, "document")
     if statement is REPLACE and database.engine.dialect.name == "postgresql":
         statement = "TRUNCATE {table} CASCADE"

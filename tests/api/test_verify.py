@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 from html import escape
@@ -15,7 +17,14 @@ from typer.testing import CliRunner
 from billing_service.adapters.pdf import PdfBillRenderer
 from billing_service.api.verify_page import LANGUAGES
 from billing_service.cli import app
-from billing_service.domain.proof import Difference, Differs, recomputed, sha256_of
+from billing_service.domain.proof import (
+    FIRST_LINK,
+    Difference,
+    Differs,
+    link_of,
+    recomputed,
+    sha256_of,
+)
 from billing_service.services.issuing import EVERYTHING
 from billing_service.services.verifying import Outcome, Sentence
 from tests.api.harness import Api, code
@@ -308,6 +317,73 @@ async def test_what_was_changed_is_seen(
         failed = {"chain"}
     assert seen == failed
     assert verdict["failed"]
+
+
+_KEYS = {"bills": "number", "bill_evidence": "bill_number"}
+
+
+def _replace(api: Api, table: str, **values: str) -> None:
+    """Put another row in the bill's place from a SQLite shell of one's own, past the triggers."""
+    with closing(sqlite3.connect(str(api.site.database.url.database))) as shell:
+        shell.row_factory = sqlite3.Row
+        found = shell.execute(
+            f"SELECT * FROM {table} WHERE {_KEYS[table]} = ?",  # noqa: S608
+            (NUMBER,),
+        )
+        row = dict(found.fetchone()) | values
+        named = ", ".join(f":{each}" for each in row)
+        shell.execute(
+            f"INSERT OR REPLACE INTO {table} ({', '.join(row)}) VALUES ({named})",  # noqa: S608
+            row,
+        )
+        shell.commit()
+
+
+async def _forged(api: Api, table: str) -> str:
+    """Return the document that a table has of the bill, with another amount."""
+    async with api.site.database.engine.connect() as connection:
+        text = await connection.exec_driver_sql(
+            f"SELECT document FROM {table} WHERE {_KEYS[table]} = ?",  # noqa: S608
+            (NUMBER,),
+        )
+        return str(text.scalar_one()).replace("0.72", "0.27")
+
+
+async def _failed(api: Api, sha256: str) -> set[str]:
+    checks = (await _verdict(api, sha256))["checks"]
+    return {each["name"] for each in checks if each["outcome"] == "failed"}
+
+
+async def test_a_bill_that_another_shell_replaced_is_seen(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`INSERT OR REPLACE` without recursive triggers passes those that protect a bill."""
+    first, second = await _issued(api, "1-1"), await _issued(api, "2-1")
+    pdf = tmp_path / "bill.pdf"
+    answer = await api.request("driver", "GET", f"/bills/{NUMBER}?format=pdf")
+    pdf.write_bytes(answer.content)
+    _replace(api, "bills", document=await _forged(api, "bills"))
+    assert await _failed(api, first["sha256"]) == {"evidence"}
+    exit_code, output, _ = await asyncio.to_thread(_cli, api, monkeypatch, pdf)
+    assert exit_code == 1
+    assert Sentence.CHANGED in output
+
+    evidence = await _forged(api, "bill_evidence")
+    _replace(api, "bill_evidence", document=evidence)
+    assert await _failed(api, first["sha256"]) == {"evidence", "numbers"}
+
+    # With a hash and a link that fit, the bill in hand is one that was never issued, and the log
+    # and the next bill's link say so of the new one.
+    sha256 = sha256_of(evidence)
+    link = link_of(FIRST_LINK, NUMBER, sha256)
+    _replace(api, "bill_evidence", sha256=sha256, link=link)
+    unknown = await api.client.get(f"/verify/{first['sha256']}")
+    assert code(unknown) == (404, "not_found")
+    assert await _failed(api, sha256) == {"numbers", "audit", "chain"}
+    assert await _failed(api, second["sha256"]) == {"chain"}
+    exit_code, output, _ = await asyncio.to_thread(_cli, api, monkeypatch, pdf)
+    assert exit_code == 1
+    assert output == "error: No bill with this hash was issued here.\n"
 
 
 def _cli(
