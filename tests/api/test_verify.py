@@ -14,7 +14,7 @@ import pytest
 from reportlab.lib.units import mm
 from typer.testing import CliRunner
 
-from billing_service.adapters.pdf import PdfBillRenderer
+from billing_service.adapters.pdf import PdfBillRenderer, fallback
 from billing_service.api.verify_page import LANGUAGES
 from billing_service.cli import app
 from billing_service.domain.proof import (
@@ -456,6 +456,24 @@ async def test_a_file_from_before_the_layout_changed_stays_proven(
     assert "nothing that it says of amounts, energy, dates and names" in output
     files = (await _verdict(api, bill["sha256"]))["files"]
     assert [each["sha256"] for each in files] == known
+
+
+async def test_a_file_stays_proven_where_its_fonts_are_not(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name in Chinese is printed with the machine's fonts; the file that was given out counts."""
+    await api.request("driver", "PUT", "/customers/me", json={"name": "张伟"})
+    await _issued(api)
+    file = tmp_path / "bill.pdf"
+    answer = await api.request("driver", "GET", f"/bills/{NUMBER}?format=pdf")
+    file.write_bytes(answer.content)
+    exit_code, output, _ = await asyncio.to_thread(_cli, api, monkeypatch, file)
+    assert exit_code == 0
+    assert "The file is the bill, byte for byte" in output
+    monkeypatch.setattr(fallback, "FOLDERS", ())
+    exit_code, output, _ = await asyncio.to_thread(_cli, api, monkeypatch, file)
+    assert exit_code == 0
+    assert "one that this service gave out, byte for byte" in output
 
 
 async def test_a_file_is_noted_once_however_often_it_is_fetched(api: Api) -> None:

@@ -7,13 +7,14 @@ python-bidi), line by line, once it is known where lines end.
 
 import unicodedata
 from collections.abc import Callable
-from html import escape
 
 from arabic_reshaper import arabic_reshaper
 from bidi import get_display
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.utils import simpleSplit
 from reportlab.platypus import Paragraph
+
+from billing_service.adapters.pdf import fallback
 
 _RIGHT_TO_LEFT = frozenset({"R", "AL"})
 _BRACKETS = (("(", ")"), ("[", "]"), ("{", "}"), ("<", ">"), ("«", "»"))
@@ -37,18 +38,21 @@ class BidiParagraph(Paragraph):
         """Take text in the order it is read in."""
         self._text = _reshape(text)
         self._direction = _direction(text)
-        super().__init__(escape(_seen(self._text, self._direction), quote=False), style)
+        self._font = style.fontName
+        look = fallback.styled(self._text, style)
+        super().__init__(self._markup(self._text, look), look)
 
     def wrap(self, availWidth: float, availHeight: float) -> tuple[float, float]:  # noqa: N803
         """Break the text as it is read, then order each line as it is seen."""
         style = self.style
-        lines = simpleSplit(self._text, style.fontName, style.fontSize, availWidth)
-        markup = "<br/>".join(
-            escape(_seen(line, self._direction), quote=False) for line in lines
-        )
+        lines = simpleSplit(self._text, self._font, style.fontSize, availWidth)
+        markup = "<br/>".join(self._markup(line, style) for line in lines)
         Paragraph.__init__(self, markup, style)
         size: tuple[float, float] = super().wrap(availWidth, availHeight)
         return size
+
+    def _markup(self, line: str, style: ParagraphStyle) -> str:
+        return fallback.marked(_seen(line, self._direction), self._font, style)
 
 
 def _direction(text: str) -> str:

@@ -3,7 +3,9 @@
 import re
 from collections.abc import Sequence
 from datetime import date
+from html import escape
 from io import BytesIO
+from threading import Lock
 from typing import Any
 
 from reportlab.lib.pagesizes import A4
@@ -15,10 +17,11 @@ from reportlab.platypus import (
     Frame,
     KeepTogether,
     PageTemplate,
+    Paragraph,
     Spacer,
 )
 
-from billing_service.adapters.pdf import sections, style
+from billing_service.adapters.pdf import fallback, sections, style
 from billing_service.adapters.pdf.bidi import visual
 from billing_service.adapters.pdf.chart import power_chart
 from billing_service.adapters.pdf.formats import Formats
@@ -30,10 +33,15 @@ EVIDENCE = "solarrally-evidence-sha256:"
 """What the hash of a bill's evidence follows in the PDF's keywords."""
 
 _FOOTER = 10 * mm
+_ALONE = Lock()
+"""reportlab's fonts are the process's: two documents at once would change each other's."""
 
 
 class PdfBillRenderer:
-    """The ``BillRenderer`` port. The same bill and chart give the same bytes, always."""
+    """The ``BillRenderer`` port. The same bill and chart give the same bytes, always.
+
+    Where a bill has letters that the shipped fonts lack, the machine's fonts count too.
+    """
 
     def __init__(self, locale: str = "en") -> None:
         """Take the locale to print in; words exist in English, German and French.
@@ -47,7 +55,14 @@ class PdfBillRenderer:
         self, bill: Bill, chart: Sequence[ChartPoint], sha256: str | None = None
     ) -> bytes:
         """Return a PDF in the bill's locale. ``sha256`` stands on it, and in its keywords."""
-        style.register_fonts()
+        with _ALONE:
+            style.register_fonts()
+            fallback.begin()
+            return self._print(bill, chart, sha256)
+
+    def _print(
+        self, bill: Bill, chart: Sequence[ChartPoint], sha256: str | None
+    ) -> bytes:
         locale = bill.locale or self._locale
         formats = self._formats.setdefault(locale, Formats(locale))
         title = f"{formats.words.of_kind(bill.kind)} {bill.number}"
@@ -173,11 +188,21 @@ class _NumberedCanvas(Canvas):
         right = style.PAGE_WIDTH - style.MARGIN
         self.drawRightString(right, _FOOTER, counted)
         room = style.WIDTH - self.stringWidth(counted, style.REGULAR, 7) - 6 * mm
-        self.drawString(style.MARGIN, _FOOTER, self._fitting(self._footer, room))
+        text = _fitting(self._footer, room)
+        look = fallback.styled(text, style.SMALL)
+        markup = fallback.marked(text, style.REGULAR, look)
+        if markup == escape(text, quote=False):
+            self.drawString(style.MARGIN, _FOOTER, text)
+            return
+        line = Paragraph(markup, look)
+        # Joined letters may be wider than the single ones that were measured.
+        line.wrapOn(self, room + 5 * mm, 0)
+        line.drawOn(self, style.MARGIN, _FOOTER + look.fontSize - line.height)
 
-    def _fitting(self, text: str, room: float) -> str:
-        if self.stringWidth(text, style.REGULAR, 7) <= room:
-            return text
-        while text and self.stringWidth(text + "…", style.REGULAR, 7) > room:
-            text = text[:-1]
-        return text + "…"
+
+def _fitting(text: str, room: float) -> str:
+    if fallback.width(text, style.REGULAR, 7) <= room:
+        return text
+    while text and fallback.width(text + "…", style.REGULAR, 7) > room:
+        text = text[:-1]
+    return text + "…"

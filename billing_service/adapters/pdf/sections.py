@@ -1,6 +1,7 @@
 """The parts of a bill, top to bottom, as reportlab flowables."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
 from itertools import chain
@@ -19,7 +20,7 @@ from reportlab.platypus import (
     TableStyle,
 )
 
-from billing_service.adapters.pdf import style
+from billing_service.adapters.pdf import fallback, style
 from billing_service.adapters.pdf.chart import box
 from billing_service.adapters.pdf.formats import Formats
 from billing_service.adapters.pdf.style import paragraph
@@ -219,6 +220,16 @@ def totals(bill: Bill, sha256: str | None, formats: Formats) -> Flowable:
     return KeepTogether([Spacer(0, 3 * mm), beside])
 
 
+def _texts(value: object) -> Iterator[str]:
+    """Yield every text in a value of plain data."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from chain.from_iterable(map(_texts, value.values()))
+    elif isinstance(value, list | tuple):
+        yield from chain.from_iterable(map(_texts, value))
+
+
 def notes(bill: Bill, formats: Formats) -> Iterator[Flowable]:
     """How it was measured and rounded."""
     words = formats.words
@@ -240,6 +251,9 @@ def notes(bill: Bill, formats: Formats) -> Iterator[Flowable]:
     prices = words.gross_prices if bill.tax_included else words.net_prices
     rounding = words.rounding_note.format(mode=bill.rounding)
     yield paragraph(f"{prices} {rounding}", style.SMALL)
+    if fallback.missing(map(style.clean, _texts(asdict(bill))), style.REGULAR):
+        yield Spacer(0, 1.2 * mm)
+        yield paragraph(words.no_font, style.SMALL)
     if bill.co2_avoided_g is not None and bill.co2_g_per_kwh is not None:
         yield Spacer(0, 1.2 * mm)
         avoided = words.co2_note.format(

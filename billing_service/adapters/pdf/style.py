@@ -14,9 +14,9 @@ from reportlab.pdfbase.pdfmetrics import (
     registerFontFamily,
     stringWidth,
 )
-from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import Paragraph
 
+from billing_service.adapters.pdf import fallback
 from billing_service.adapters.pdf.bidi import BidiParagraph, is_bidi
 
 REGULAR, BOLD = "DejaVuSans", "DejaVuSans-Bold"
@@ -53,7 +53,7 @@ def register_fonts() -> None:
     for name in REGULAR, BOLD:
         resource = files("billing_service.adapters.pdf") / "data" / f"{name}.ttf"
         with as_file(resource) as path:
-            registerFont(TTFont(name, str(path)))
+            registerFont(fallback.AsItIs(name, str(path)))
     registerFontFamily(
         REGULAR, normal=REGULAR, bold=BOLD, italic=REGULAR, boldItalic=BOLD
     )
@@ -129,6 +129,7 @@ def paragraph(text: str, text_style: ParagraphStyle = TEXT) -> Paragraph:
         return BidiParagraph(clean(text), text_style)
     # A no-break space is wanted where it stands; clean() would make it an ordinary one.
     kept = "\N{NO-BREAK SPACE}".join(
-        safe(part) for part in text.split("\N{NO-BREAK SPACE}")
+        clean(part) for part in text.split("\N{NO-BREAK SPACE}")
     )
-    return Paragraph(kept, text_style)
+    look = fallback.styled(kept, text_style)
+    return Paragraph(fallback.marked(kept, text_style.fontName, look), look)

@@ -65,6 +65,7 @@ class Words:
     nothing: str
     due: str
     co2_note: str
+    no_font: str
     verify: str
 
     def of_line(self, line: BillLine) -> str:
@@ -151,6 +152,7 @@ _ENGLISH = Words(
     per_session="session",
     nothing="Nothing to charge for.",
     due="To be paid by",
+    no_font="□ stands for a letter that no font here has. The bill as JSON has it.",
     co2_note="CO₂ avoided: about {mass}, which is {energy} of solar energy × {factor} g/kWh of the grid.",
     verify="See what is proven of this bill, and what is not",
 )
@@ -214,6 +216,7 @@ _GERMAN = Words(
     per_session="Vorgang",
     nothing="Nichts zu berechnen.",
     due="Zahlbar bis",
+    no_font="□ steht für ein Zeichen, das hier keine Schrift hat. Die Rechnung als JSON hat es.",
     co2_note="CO₂ vermieden: etwa {mass}, das sind {energy} Solarstrom × {factor} g/kWh des Netzes.",
     verify="Was an dieser Rechnung bewiesen ist und was nicht",
 )
@@ -277,6 +280,7 @@ _FRENCH = Words(
     per_session="session",
     nothing="Rien à facturer.",
     due="À payer avant le",
+    no_font="□ remplace un caractère qu’aucune police n’a ici. La facture en JSON l’a.",
     co2_note="CO₂ évité : environ {mass}, soit {energy} d’énergie solaire × {factor} g/kWh du réseau.",
     verify="Ce qui est prouvé de cette facture, et ce qui ne l’est pas",
 )
