@@ -24,6 +24,11 @@ SECTIONS = (
     ("solarrally: contactors", "CONTACTORS", "Times of the two contactors."),
     ("solarrally: meters: solar, grid", "METERS", "Each source's meter."),
     (
+        "solarrally: meters: solar",
+        "SOLAR_METER",
+        "Whether a silent solar meter is broken, or its line is dark, as it is each night.",
+    ),
+    (
         "solarrally: auto",
         "AUTO",
         "When solar is used, and how often the source may change.",

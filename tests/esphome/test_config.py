@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,11 @@ def test_targets_offer_the_same_ids() -> None:
         ),
         (
             "time_id: wall_clock",
+            "  meters: {solar: {dark_at_most: 10min}}",
+            "must be between 1h and 366d, not 10min",
+        ),
+        (
+            "time_id: wall_clock",
             "  control_lost: {action: explode}",
             "valid options are 'keep', 'limit', 'stop'",
         ),
@@ -254,17 +260,38 @@ VARIANTS = {
 }
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_packages_compose(firmware: Path, esphome: RunEsphome, variant: str) -> None:
-    """What an owner may leave out or exchange still makes a station."""
+@pytest.fixture
+def variant(firmware: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A station that is changed as VARIANTS says: the name of its file."""
     text = (firmware / "station.yaml").read_text()
-    for old, new in VARIANTS[variant]:
+    for old, new in VARIANTS[request.param]:
         assert text.count(f"{old}\n") == 1
         text = text.replace(f"{old}\n", f"{new}\n")
-    (firmware / "variant.yaml").write_text(text)
-    done = esphome("compile", "--only-generate", "variant.yaml")
-    (firmware / "variant.yaml").unlink()
+    path = firmware / "variant.yaml"
+    path.write_text(text)
+    yield path.name
+    path.unlink()
+
+
+@pytest.mark.parametrize("variant", VARIANTS, indirect=True)
+def test_packages_compose(esphome: RunEsphome, variant: str) -> None:
+    """What an owner may leave out or exchange still makes a station."""
+    done = esphome("compile", "--only-generate", variant)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variant", "own_supply"),
+    [("follows nothing", "false"), ("with current clamps", "true")],
+    indirect=["variant"],
+)
+def test_only_clamps_can_read_a_dark_line(
+    esphome: RunEsphome, variant: str, own_supply: str
+) -> None:
+    """A PZEM's silence may be the night's; a clamp hangs on the station, and its silence is a fault."""
+    done = esphome("config", variant)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.findall(r"own_supply: (\w+)", done.stdout) == [own_supply]
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,9 @@ CONTROL_LOST_AFTER_S = 600.0
 START_DELAY_S = 60.0
 STOP_DELAY_S = 120.0
 SECONDS_PER_CHANGE = 2.0
+SUN_PROVES_AFTER_S = 600.0
+# What is silent for so long was long told as a fault; the length of a true night is the logic's own test.
+NIGHT_S = 120.0
 
 
 @pytest_asyncio.fixture
@@ -108,6 +111,65 @@ async def test_solar_drops_collapses_and_returns(
         # Its meter has died with it: three readings are missed, and no more.
         assert bench.now_s - collapsed_s <= 4.0
         assert min(dead_times(bench)) >= DEAD_TIME_S
+
+
+async def test_a_night_is_no_fault_and_a_broken_meter_is(
+    twin_program: Path, tmp_path: Path, bench: Bench, broker: Broker
+) -> None:
+    """Dusk and dawn take the solar meter's power away and bring it back, unsaid; a meter that is mute in the sun is told."""
+    bench.step_s = 0.02
+    assert bench.virtual_time is not None
+    bench.virtual_time.speed = 60
+    environment = {
+        **bench.environment,
+        "SOLARRALLY_MODE": "auto",
+        "SOLARRALLY_BROKER_PORT": str(broker.port),
+    }
+
+    def faults() -> list[tuple[str, str]]:
+        return [
+            (event["type"], event["fault"])
+            for event in broker.ear.of("event")
+            if "fault" in event
+        ]
+
+    async def until_told(*faults: str) -> None:
+        await broker.until(lambda ear: ear.of("state")[-1]["faults"] == [*faults])
+
+    async with Twin(twin_program, tmp_path / "home", environment):
+        await broker.until(lambda ear: "online" in ear.of("status"))
+        bench.car.plugged = True
+        await bench.until(lambda: bench.closed() == "solar")
+
+        bench.sun_w = bench.solar_voltage_v = 0.0
+        await bench.until(lambda: bench.closed() == "grid")
+        await bench.pass_time(NIGHT_S)
+        bench.sun_w, bench.solar_voltage_v = 7000.0, 230.0
+        await bench.until(lambda: bench.closed() == "solar")
+        await bench.pass_time(30)
+        await broker.until(lambda ear: ear.of("state")[-1]["source"] == "solar")
+        assert faults() == []
+        assert {
+            fault for state in broker.ear.of("state") for fault in state["faults"]
+        } == set()
+
+        broken_s = bench.now_s
+        bench.meters["solar"].unplugged = True
+        await bench.until(lambda: bench.closed() == "grid")
+        await bench.pass_time(SUN_PROVES_AFTER_S - 10)
+        assert faults() == []
+        await until_told("solar_meter_silent")
+        assert bench.now_s - broken_s >= SUN_PROVES_AFTER_S
+        bench.sun_w = bench.solar_voltage_v = 0.0
+        await bench.pass_time(NIGHT_S)
+        assert faults() == [("fault_raised", "solar_meter_silent")]
+        bench.meters["solar"].unplugged = False
+        bench.sun_w, bench.solar_voltage_v = 7000.0, 230.0
+        await until_told()
+        await bench.until(lambda: bench.closed() == "solar")
+        await broker.until(
+            lambda _: faults()[1:] == [("fault_cleared", "solar_meter_silent")]
+        )
 
 
 @pytest.mark.parametrize(

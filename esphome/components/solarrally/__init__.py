@@ -326,7 +326,9 @@ CONFIG_SCHEMA = cv.All(
             ),
             cv.Required(CONF_METERS): cv.Schema(
                 {
-                    cv.Optional(CONF_SOLAR): METER_SCHEMA,
+                    cv.Optional(CONF_SOLAR): METER_SCHEMA.extend(
+                        table.schema_of(table.SOLAR_METER)
+                    ),
                     cv.Optional(CONF_GRID): METER_SCHEMA,
                 }
             ),
@@ -487,6 +489,8 @@ async def _source_to_code(
         cg.add(var.set_feedback_pin(index, await cg.gpio_pin_expression(feedback)))
     meter = config[CONF_METERS][source]
     table.assign(var, table.METERS, meter, index=index)
+    if source == CONF_SOLAR:
+        table.assign(var, table.SOLAR_METER, meter)
     sensors = [
         await cg.get_variable(meter[key]) if key in meter else cg.nullptr
         for key in (CONF_VOLTAGE, CONF_CURRENT, CONF_POWER, CONF_ENERGY)

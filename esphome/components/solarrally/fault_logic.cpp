@@ -9,8 +9,8 @@ static constexpr FaultInfo FAULTS[FAULT_COUNT] = {
     {"solar_contactor_failed", true, true},  // It does not close, or fell open. Check coil, driver and auxiliary contact.
     {"grid_contactor_failed", true, true},  // The same of the grid's contactor.
     // A silent meter takes away its own source, not the station.
-    {"solar_meter_silent", false, false},  // Nothing believable was read for `silent_after`; its source is not used. Check the meter's supply and the Modbus line.
-    {"grid_meter_silent", false, false},  // The same of the grid's meter.
+    {"solar_meter_silent", false, false},  // Nothing believable was read for `silent_after` though its line should be live; its source is not used. Check inverter, meter and Modbus line.
+    {"grid_meter_silent", false, false},  // Nothing believable was read for `silent_after`; its source is not used. Check the meter's supply and the Modbus line.
     {"solar_meter_implausible", false, false},  // Its last reading cannot be true (outside its range, power far from V times I, a register that fell or leapt) and is not published.
     {"grid_meter_implausible", false, false},  // The same of the grid's meter.
     {"pilot_error", false, true},  // State E: a short on the pilot, or no reading of it.

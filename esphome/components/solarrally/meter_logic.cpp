@@ -94,8 +94,29 @@ void Meter::step(Millis now_ms) {
     this->started_ = true;
     this->started_ms_ = now_ms;
   }
-  const Millis since_ms = now_ms - (this->has_reading_ ? this->read_at_ms_ : this->started_ms_);
-  this->silent_ = since_ms >= this->settings_.silent_after_ms;
+  const Millis after_ms = this->settings_.silent_after_ms;
+  const Millis since_ms = this->has_reading_ ? this->read_at_ms_ : this->started_ms_;
+  this->silent_ = now_ms - since_ms >= after_ms;
+  // One last wrong word, of a line that fails, is no answer.
+  const bool answers = this->heard_at_ms_ - since_ms >= after_ms && now_ms - this->heard_at_ms_ < after_ms;
+  this->mute_ = this->silent_ && !answers;
+}
+
+void DarkLine::step(Millis now_ms, const Meter &meter, bool sunny) {
+  if (!meter.mute()) {
+    this->mute_ = this->sunny_ = this->broken_ = false;
+    return;
+  }
+  if (!this->mute_)
+    this->mute_since_ms_ = now_ms;
+  if (!this->sunny_)
+    this->sunny_since_ms_ = now_ms;
+  this->mute_ = true;
+  this->sunny_ = sunny;
+  // Only the meter itself can disprove it: after a day of sun and silence the next night is no excuse.
+  this->broken_ = this->broken_ || this->settings_.own_supply ||
+                  (sunny && now_ms - this->sunny_since_ms_ >= this->settings_.sun_proves_after_ms) ||
+                  now_ms - this->mute_since_ms_ >= this->settings_.dark_at_most_ms;
 }
 
 }  // namespace evstation

@@ -43,6 +43,8 @@ class Meter {
   void step(Millis now_ms);
 
   bool silent() const { return this->silent_; }
+  /// Whether it is silent because it does not answer: what answers all the while has power, believed or not.
+  bool mute() const { return this->mute_; }
   /// Whether there is a believed reading that is not too old.
   bool valid() const { return this->has_reading_ && !this->silent_; }
   const Reading &reading() const { return this->reading_; }
@@ -79,6 +81,37 @@ class Meter {
   bool started_ = false;
   Millis started_ms_ = 0;
   bool silent_ = false;
+  bool mute_ = false;
+};
+
+/// When the silence of a meter that lives on the line it measures is more than a line without power.
+struct DarkLineSettings {
+  /// The meter has power while its line has none.
+  bool own_supply = false;
+  /// An inverter connects within minutes of a failure, and after its morning's checks.
+  Millis sun_proves_after_ms = 600000;
+  /// Outside the polar circles no night is longer.
+  Millis dark_at_most_ms = 86400000;
+};
+
+/// Tells a line that is dark, as a solar line is each night, from a meter that is broken.
+class DarkLine {
+ public:
+  explicit DarkLine(const DarkLineSettings &settings) : settings_(settings) {}
+
+  /// @param sunny whether something else than this meter sees sun that should make the line live
+  void step(Millis now_ms, const Meter &meter, bool sunny);
+
+  /// Whether the meter is mute, and nothing speaks against a line without power.
+  bool dark() const { return this->mute_ && !this->broken_; }
+
+ protected:
+  DarkLineSettings settings_;
+  bool mute_ = false;
+  Millis mute_since_ms_ = 0;
+  bool sunny_ = false;
+  Millis sunny_since_ms_ = 0;
+  bool broken_ = false;
 };
 
 }  // namespace evstation

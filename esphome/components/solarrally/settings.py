@@ -402,7 +402,35 @@ METERS = (
         "2s",
         "10min",
         "10s",
-        "A meter that says nothing believable for this long is a fault of its source.",
+        "A meter that says nothing believable for this long is silent: its source is not used, and it is a fault, but for a solar line that is dark.",
+    ),
+)
+
+SOLAR_METER = (
+    Setting(
+        key="own_supply",
+        field="solar_line.own_supply",
+        kind="bool",
+        low=None,
+        high=None,
+        default=False,
+        why="The meter has power while its line has none, as current clamps do: its silence is a fault at once. A PZEM-004T has not.",
+    ),
+    _time(
+        "sun_proves_after",
+        "solar_line.sun_proves_after_ms",
+        "1min",
+        "24h",
+        "10min",
+        "A meter that is mute is a fault when `available_power` is enough to return to solar, and for a car, for this long: longer than an inverter takes to connect.",
+    ),
+    _time(
+        "dark_at_most",
+        "solar_line.dark_at_most_ms",
+        "1h",
+        "366d",
+        "24h",
+        "So is one that is mute for longer than any night. Beyond a polar circle, or under snow, a line may be dark for longer.",
     ),
 )
 

@@ -109,9 +109,10 @@ Source SourceSelector::step(Millis now_ms, Mode mode, const SourceInputs &inputs
 
   const Source other = mode == Mode::AUTO && grid_usable ? Source::GRID : Source::NONE;
   const bool solar_usable = inputs.usable[SOLAR];
-  const SourceReason why_not = !solar_usable                       ? SourceReason::NOT_USABLE
-                               : this->collapsed_                  ? SourceReason::COLLAPSE
-                                                                   : SourceReason::NO_SUN;
+  const SourceReason why_not = inputs.solar_dark  ? SourceReason::NO_SUN
+                               : !solar_usable    ? SourceReason::NOT_USABLE
+                               : this->collapsed_ ? SourceReason::COLLAPSE
+                                                  : SourceReason::NO_SUN;
   const bool dwelt = now_ms - this->selected_ms_ >= this->settings_.min_dwell_ms;
 
   if (this->selected_ == Source::SOLAR) {

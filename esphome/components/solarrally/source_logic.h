@@ -36,6 +36,8 @@ struct SourceInputs {
   float solar_available_w = 0.0f;
   /// Whether a source may be used at all: wired, its meter speaks, no fault of its own.
   bool usable[SOURCES] = {false, false};
+  /// Whether the solar meter is silent for want of a line, so that nothing is wrong but the hour.
+  bool solar_dark = false;
 };
 
 /// Why this source was chosen, as said in a `source_changed` event.

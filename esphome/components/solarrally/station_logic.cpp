@@ -46,6 +46,7 @@ Station::Station(const StationSettings &settings)
       follower_(settings.follow),
       paced_(settings.has_pilot ? settings.raise_interval_ms : 0),
       meters_{Meter(settings.meters[SOLAR]), Meter(settings.meters[GRID])},
+      solar_line_(settings.solar_line),
       sessions_(settings.session),
       user_limit_a_(settings.max_current_a) {}
 
@@ -143,7 +144,7 @@ void Station::step(const StationInputs &inputs) {
     this->stalled_ms_ = this->now_ms_;
   this->faults_.set(Fault::LOOP_STALL, this->now_ms_ - this->stalled_ms_ < STALL_REPORT_MS);
 
-  this->judge_meters_();
+  this->judge_meters_(inputs);
   this->judge_pilot_(inputs);
   this->judge_control_(inputs);
   this->judge_overcurrent_();
@@ -154,14 +155,31 @@ void Station::step(const StationInputs &inputs) {
   this->report_();
 }
 
-void Station::judge_meters_() {
+/// Whoever measures may send any number, W; one without end says no more than none.
+static float available_sun(const StationInputs &inputs) {
+  return std::isfinite(inputs.available_solar_w) ? inputs.available_solar_w : NAN;
+}
+
+bool Station::sunny_(const StationInputs &inputs) const {
+  // Less than a car needs is not worth a word, whatever `return_power` says.
+  const auto &settings = this->settings_;
+  const float least_w =
+      settings.min_current_a * settings.follow.voltage_v * static_cast<float>(settings.follow.phases);
+  return available_sun(inputs) >= std::max(settings.source.return_power_w, least_w);
+}
+
+void Station::judge_meters_(const StationInputs &inputs) {
   for (int index = 0; index < SOURCES; index++) {
     if (!this->settings_.wired[index])
       continue;
     Meter &meter = this->meters_[index];
     meter.step(this->now_ms_);
-    this->faults_.set(fault_at(Fault::SOLAR_METER_SILENT, index), meter.silent());
-    this->faults_.set(fault_at(Fault::SOLAR_METER_IMPLAUSIBLE, index), meter.doubt() != Doubt::NONE);
+    if (index == SOLAR)
+      this->solar_line_.step(this->now_ms_, meter, this->sunny_(inputs));
+    // The grid is always there. Of a meter without power not even its last word before the night tells anything.
+    const bool dark = index == SOLAR && this->solar_line_.dark();
+    this->faults_.set(fault_at(Fault::SOLAR_METER_SILENT, index), meter.silent() && !dark);
+    this->faults_.set(fault_at(Fault::SOLAR_METER_IMPLAUSIBLE, index), meter.doubt() != Doubt::NONE && !dark);
   }
 }
 
@@ -227,16 +245,16 @@ void Station::drive_(const StationInputs &inputs) {
 
   SourceInputs sources;
   const Meter &solar = this->meters_[SOLAR];
-  const bool dark = this->now_ms_ - solar.heard_at_ms() >= settings.source.collapse_silence_ms;
-  sources.solar_voltage_v = solar.valid() && !dark ? solar.reading().voltage_v : NAN;
-  // Whoever measures may send any number; one without end says no more than none.
-  const float available_w = std::isfinite(inputs.available_solar_w) ? inputs.available_solar_w : NAN;
+  const bool collapsed = this->now_ms_ - solar.heard_at_ms() >= settings.source.collapse_silence_ms;
+  sources.solar_voltage_v = solar.valid() && !collapsed ? solar.reading().voltage_v : NAN;
+  const float available_w = available_sun(inputs);
   sources.solar_available_w = available_w;
   // Where the limit follows the sun, a sun that nobody measures cannot be followed.
   if (settings.follow_on == Follow::SOLAR && std::isnan(available_w))
     sources.solar_available_w = 0.0f;
   for (int index = 0; index < SOURCES; index++)
     sources.usable[index] = settings.wired[index] && !this->meters_[index].silent();
+  sources.solar_dark = this->solar_line_.dark();
   const Source selected = this->selector_.step(this->now_ms_, this->mode_, sources);
 
   CurrentLimits limits;

@@ -31,6 +31,7 @@ struct StationSettings {
   PilotSettings pilot;
   FollowSettings follow;
   MeterSettings meters[SOURCES];
+  DarkLineSettings solar_line;
   SessionSettings session;
   Follow follow_on = Follow::OFF;
   bool has_pilot = false;
@@ -164,7 +165,8 @@ class Station {
   std::deque<StationEvent> &events() { return this->events_; }
 
  protected:
-  void judge_meters_();
+  bool sunny_(const StationInputs &inputs) const;
+  void judge_meters_(const StationInputs &inputs);
   void judge_pilot_(const StationInputs &inputs);
   void judge_control_(const StationInputs &inputs);
   void judge_overcurrent_();
@@ -183,6 +185,7 @@ class Station {
   SolarFollower follower_;
   PacedLimit paced_;
   Meter meters_[SOURCES];
+  DarkLine solar_line_;
   Sessions sessions_;
 
   Mode mode_ = Mode::OFF;

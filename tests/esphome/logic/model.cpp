@@ -88,6 +88,9 @@ int main(int argc, char **argv) {
     s.wired[GRID] = world.chance(0.95);
     for (auto &meter : s.meters)
       meter.silent_after_ms = 3000;
+    s.solar_line.own_supply = world.chance(0.3);
+    s.solar_line.sun_proves_after_ms = static_cast<Millis>(world.random() % 5000);
+    s.solar_line.dark_at_most_ms = static_cast<Millis>(world.random() % 20000);
     Station station(s);
     station.begin(1, nullptr);
     for (int i = 0; i < SOURCES; i++) {

@@ -155,6 +155,15 @@ TEST(SourceSelector, ASourceWithASilentMeterIsLeft) {
   EXPECT_EQ(sky.run(100), Source::NONE);
 }
 
+TEST(SourceSelector, ADarkLineIsWantOfSunAndNoBrokenMeter) {
+  Sky sky;
+  sky.run(10000);
+  sky.inputs.usable[SOLAR] = false;
+  sky.inputs.solar_dark = true;
+  EXPECT_EQ(sky.run(100), Source::GRID);
+  EXPECT_EQ(sky.selector.reason(), SourceReason::NO_SUN);
+}
+
 TEST(SourceSelector, AnUnknownVoltageIsNotAGoodOne) {
   Sky sky;
   sky.run(10000);
