@@ -96,7 +96,7 @@ def test_the_state_is_the_golden_one() -> None:
         ("unplugged", {"session": "12-3"}),
         ("rebooted", {"boot": 13, "reset_reason": "brownout"}),
         ("source_changed", {"from": "solar", "to": "grid", "reason": "pv_drop"}),
-        ("fault_raised", {"fault": "contactor_welded_solar"}),
+        ("fault_raised", {"fault": "solar_contactor_welded"}),
     ],
 )
 def test_events_are_the_golden_ones(name: str, fields: dict[str, str | int]) -> None:

@@ -272,11 +272,11 @@ async def test_faults(
     hass: HomeAssistant, site: MockConfigEntry, garage: StationOnMqtt
 ) -> None:
     """A fault is a problem, and which one stands beside it."""
-    await garage.connect(faults=["contactor_welded_solar"])
+    await garage.connect(faults=["solar_contactor_welded"])
     state = hass.states.get("binary_sensor.garage_problem")
     assert state is not None
     assert state.state == "on"
-    assert state.attributes["faults"] == ["contactor_welded_solar"]
+    assert state.attributes["faults"] == ["solar_contactor_welded"]
 
 
 async def test_old_frame_changes_nothing(
