@@ -17,8 +17,9 @@ from billing_service.domain.frame import (
     Key,
     SessionEvent,
 )
+from billing_service.domain.meters import Meters
 from billing_service.domain.period import ChargingPeriod, Source
-from billing_service.domain.register import Register, Step
+from billing_service.domain.register import Step
 from billing_service.domain.session import SessionFlag
 from billing_service.domain.stretch import Extremes, Stretch, stretches
 from billing_service.domain.timeline import (
@@ -88,12 +89,8 @@ class SessionMeter:
     _last_power_ms: int | None = None
     _previous: Frame | None = None
     _first: Frame | None = None
-    _total: Register = field(default_factory=Register)
-    _solar: Register = field(default_factory=lambda: Register(Source.SOLAR))
-    _grid: Register = field(default_factory=lambda: Register(Source.GRID))
+    _meters: Meters = field(default_factory=Meters)
     _integrated_half_uj: int = 0
-    _meter_start: int | None = None
-    _meter_stop: int | None = None
     _flags: set[SessionFlag] = field(default_factory=set)
     _last_source: Source | None = None
     _timeline: Timeline = field(init=False)
@@ -101,9 +98,6 @@ class SessionMeter:
     """What came since a frame with registers: the next one tells its energy."""
     _held: list[Step] = field(default_factory=list)
     """What one register has told of that while the other is in doubt."""
-    _alone: bool = False
-    """Whether the total has billed what the two meters have not told yet."""
-    _unsure_ms: int = 0
 
     def __post_init__(self) -> None:
         """Cut periods where the rules say a price may change."""
@@ -185,7 +179,7 @@ class SessionMeter:
             or not self._timeline.uncut_until(last.at_ms)
         ):
             return False
-        energy = self._energy_of(stretch)
+        energy = self._meters.take(stretch, self._source_of(None, first, first))
         if energy is None:
             return False
         self._timeline.extend(self._label(first), first.at_ms, last.at_ms, energy, None)
@@ -210,43 +204,6 @@ class SessionMeter:
             for step in self.rules.current_steps_ma
         )
 
-    def _energy_of(self, stretch: Stretch) -> Energy | None:
-        """Return what a stretch used, its registers read; None when they have to be looked at.
-
-        Its first frame has been added: the registers stand where that says, or are in question.
-        """
-        first, last = stretch.first, stretch.last
-        total = last.total_mwh
-        if total is None:
-            if self._total.value is not None:
-                return None
-            return Energy(half_uj=stretch.half_uj)
-        assert first.total_mwh is not None
-        mwh = total - first.total_mwh
-        if last.solar_mwh is not None and last.grid_mwh is not None:
-            if (self._solar.value, self._grid.value) != (
-                first.solar_mwh,
-                first.grid_mwh,
-            ):
-                return None
-            mwh = self._rebased(self._solar, last.solar_mwh, last.at_ms)
-            mwh += self._rebased(self._grid, last.grid_mwh, last.at_ms)
-        elif self._total.value != first.total_mwh:
-            return None
-        elif self._both_known:
-            self._carry([Step(None, mwh)], last, believed=True)
-        self._total.rebase(total, last.at_ms)
-        self._meter_stop = total
-        return Energy(mwh=mwh)
-
-    @staticmethod
-    def _rebased(register: Register, value: int, at_ms: int) -> int:
-        """Move a register on; return by how much."""
-        assert register.value is not None
-        mwh = value - register.value
-        register.rebase(value, at_ms)
-        return mwh
-
     # -- one step ----------------------------------------------------------------------------
 
     def _advance(self, b: Frame, *, by_event: bool = False) -> None:
@@ -254,7 +211,7 @@ class SessionMeter:
         if a is None:
             self._first = b
             self._timeline.begin(b.at_ms)
-            self._read_registers(b)
+            self._read(b, b)
         else:
             if b.at_ms < a.at_ms:
                 # The counters say what came first. Time stands still.
@@ -263,7 +220,7 @@ class SessionMeter:
                     # when the plug was pulled, and still waits for its meters' last reading.
                     self._flags.add(SessionFlag.CLOCK_ESTIMATED)
                 b = replace(b, at_ms=a.at_ms)
-                self._unsure_ms += self.rules.max_gap_ms
+                self._meters.doubt_time(self.rules.max_gap_ms)
             self._interval(a, b)
         self._previous = b
         if b.source is not Source.NONE:
@@ -277,10 +234,9 @@ class SessionMeter:
         else:
             half_uj = _trapezoid(a, b)
             self._integrated_half_uj += half_uj
-            for register in (self._total, self._solar, self._grid):
-                register.passed(a.source, half_uj)
+            self._meters.passed(a.source, half_uj)
         by_power = [Step(None, half_uj=half_uj)] if half_uj else []
-        found = self._read_registers(b)
+        found = self._read(a, b)
         if found is None:
             # No registers until now: Σ P·Δt is what there is.
             self._book(self._timeline, a, b, by_power, gap=gap)
@@ -289,92 +245,12 @@ class SessionMeter:
         else:
             self._set_aside(a, b, by_power, gap=gap)
             self._held += found
-            if b.total_mwh is not None and not self._in_doubt:
+            if b.total_mwh is not None and not self._meters.in_doubt:
                 self._settle(a, b)
 
-    @property
-    def _in_doubt(self) -> bool:
-        return self._total.in_doubt or self._solar.in_doubt or self._grid.in_doubt
-
-    def _read_registers(self, b: Frame) -> list[Step] | None:
-        """Return what the registers say was used since they were last read; None if never."""
-        total = b.total_mwh
-        if total is None:
-            return None if self._total.value is None else []
-        unsure_ms, self._unsure_ms = self._unsure_ms, 0
-        solar, grid = self._solar, self._grid
-        split = b.solar_mwh is not None and b.grid_mwh is not None
-        found: list[Step] | None = None
-        if split and self._both_known and not self._carried_too_far(b):
-            found = [
-                *self._read(solar, b.solar_mwh, b.at_ms, unsure_ms),
-                *self._read(grid, b.grid_mwh, b.at_ms, unsure_ms),
-            ]
-            self._total.rebase(total, b.at_ms)
-            believed = not (solar.in_doubt or grid.in_doubt)
-        else:
-            if self._total.value is not None:
-                found = self._read(self._total, total, b.at_ms, unsure_ms)
-            else:
-                self._total.rebase(total, b.at_ms)
-            believed = not self._total.in_doubt
-            if split:
-                # The total has billed this stretch: the two meters count from here.
-                solar.rebase(b.solar_mwh, b.at_ms)
-                grid.rebase(b.grid_mwh, b.at_ms)
-            else:
-                self._carry(found or [], b, believed=believed)
-        self._alone = not split
-        if believed:
-            if self._meter_start is None:
-                self._meter_start = total
-            self._meter_stop = total
-        return found
-
-    @property
-    def _both_known(self) -> bool:
-        return self._solar.value is not None and self._grid.value is not None
-
-    def _carry(self, found: list[Step], b: Frame, *, believed: bool) -> None:
-        """Move the meters on by what the total alone has billed.
-
-        A meter that lives on the line it measures is silent while its source is away. What it had
-        counted since it last spoke is still its own source's when it speaks again.
-        """
-        if not self._both_known:
-            return
-        if not believed or any(step.half_uj for step in found):
-            self._solar.rebase(None, b.at_ms)
-            self._grid.rebase(None, b.at_ms)
-            return
-        a = self._previous or b
-        for step in found:
-            by_sun = self._source_of(step, a, b) is Source.SOLAR
-            register = self._solar if by_sun else self._grid
-            assert register.value is not None
-            register.rebase(register.value + step.mwh, b.at_ms)
-
-    def _carried_too_far(self, b: Frame) -> bool:
-        """Whether the total, while it was alone, has billed one meter's energy as the other's."""
-        if not self._alone:
-            return False
-        assert self._solar.value is not None
-        assert self._grid.value is not None
-        assert b.solar_mwh is not None
-        assert b.grid_mwh is not None
-        return b.solar_mwh < self._solar.value or b.grid_mwh < self._grid.value
-
-    def _read(
-        self, register: Register, value: int | None, at_ms: int, unsure_ms: int
-    ) -> list[Step]:
-        if value is None:
-            return []
-        reading = register.read(value, at_ms, self.rules.max_power_mw, unsure_ms)
-        if reading.outlier:
-            self._flags.add(SessionFlag.REGISTER_OUTLIER)
-        if reading.reset:
-            self._flags.add(SessionFlag.REGISTER_RESET)
-        return list(reading.steps)
+    def _read(self, a: Frame, b: Frame) -> list[Step] | None:
+        used = self._source_of(None, a, b)
+        return self._meters.read(b, used, self.rules.max_power_mw)
 
     # -- where the energy belongs -------------------------------------------------------------
 
@@ -402,7 +278,7 @@ class SessionMeter:
                 energy[Source.SOLAR] += by_sun
                 energy[Source.GRID] += half_uj - by_sun
             else:
-                energy[self._source_of(step, a, b)] += half_uj
+                energy[self._source_of(step.source, a, b)] += half_uj
         if self._timeline.take_over(self._unread, energy):
             self._flags.add(SessionFlag.ESTIMATED_SPLIT)
         self._unread, self._held = None, []
@@ -427,7 +303,7 @@ class SessionMeter:
         """Give the energy of the stretch [a, b) to its sources and cut it into periods."""
         energy = {Source.SOLAR: Energy(), Source.GRID: Energy()}
         for step in found:
-            of = energy[self._source_of(step, a, b)]
+            of = energy[self._source_of(step.source, a, b)]
             of.mwh += step.mwh
             of.half_uj += step.half_uj
         used = [source for source in self._in_order(a) if energy[source]]
@@ -469,8 +345,9 @@ class SessionMeter:
             seen=False,
         )
 
-    def _source_of(self, step: Step, a: Frame, b: Frame) -> Source:
-        for source in (step.source, a.source, b.source, self._last_source):
+    def _source_of(self, known: Source | None, a: Frame, b: Frame) -> Source:
+        """Return whose the energy of [a, b) is, where its register does not say."""
+        for source in (known, a.source, b.source, self._last_source):
             if source is not None and source is not Source.NONE:
                 return source
         return Source.GRID
@@ -496,14 +373,19 @@ class SessionMeter:
         totals = self._so_far().totals()
         solar, grid, estimated = totals.solar_mwh, totals.grid_mwh, totals.estimated_mwh
         integrated = mwh_of(self._integrated_half_uj)
+        meters = self._meters
         flags = set(self._flags)
-        if self._in_doubt:
+        if meters.outlier or meters.in_doubt:
             flags.add(SessionFlag.REGISTER_OUTLIER)
-        by_register = self._meter_start is not None
+        if meters.reset:
+            flags.add(SessionFlag.REGISTER_RESET)
         allowed = max(
             Decimal(self.rules.tolerance_mwh), (solar + grid) * self.rules.tolerance
         )
-        if by_register and abs(solar + grid - estimated - integrated) > allowed:
+        if (
+            meters.start_mwh is not None
+            and abs(solar + grid - estimated - integrated) > allowed
+        ):
             flags.add(SessionFlag.ENERGY_MISMATCH)
         return Metered(
             frames=self.frames,
@@ -513,8 +395,8 @@ class SessionMeter:
             grid_wh=wh(grid),
             integrated_wh=wh(integrated),
             estimated_wh=wh(estimated),
-            meter_start_wh=None if self._meter_start is None else wh(self._meter_start),
-            meter_stop_wh=None if self._meter_stop is None else wh(self._meter_stop),
+            meter_start_wh=None if meters.start_mwh is None else wh(meters.start_mwh),
+            meter_stop_wh=None if meters.stop_mwh is None else wh(meters.stop_mwh),
             flags=frozenset(flags),
             periods=totals.periods,
         )
@@ -531,8 +413,7 @@ def meter(
     session = SessionMeter(rules)
     if started is not None:
         session.open_with(started)
-    for frame in frames:
-        session.add(frame)
+    session.extend(frames)
     if ended is not None:
         session.close_with(ended)
     return session.result()
