@@ -122,12 +122,16 @@ def offered_current(duty: float) -> float:
 
 @dataclass
 class Change:
-    """A contactor that moved, or a coil that was driven: ``what`` is ``coil`` or ``contact``."""
+    """A contactor that moved, or a coil that was driven: ``what`` is ``coil`` or ``contact``.
+
+    ``current_a`` is what the car drew at that moment.
+    """
 
     at: float
     what: str
     source: str
     closed: bool
+    current_a: float
 
 
 @dataclass
@@ -245,7 +249,7 @@ class Bench:
             before = contactor.closed
             contactor.step(now)
             if contactor.closed != before:
-                self.history.append(Change(now, "contact", source, contactor.closed))
+                self._note(now, "contact", source, contactor.closed)
             self._say(f"in {FEEDBACK_PINS[source]}", str(int(contactor.closed)))
         closed = self.closed()
         voltage_v = {"solar": self.solar_voltage_v, "grid": self.grid_voltage_v}.get(
@@ -265,6 +269,9 @@ class Bench:
         self._say("analog pilot_high", f"{high:.3f}")
         self._say("analog pilot_low", f"{low:.3f}")
         self._say("analog sun", f"{self.sun_w:.1f}")
+
+    def _note(self, now: float, what: str, source: str, closed: bool) -> None:
+        self.history.append(Change(now, what, source, closed, self.car.current_a))
 
     def _say(self, what: str, value: str) -> None:
         if self._said.get(what) == value:
@@ -300,7 +307,7 @@ class Bench:
                 contactor = self.contactors[source]
                 coil = value == "1"
                 if coil != contactor.coil:
-                    self.history.append(Change(now, "coil", source, coil))
+                    self._note(now, "coil", source, coil)
                 contactor.drive(coil, now)
             case ["level", "pilot", value]:
                 self.duty = float(value)

@@ -408,6 +408,14 @@ def test_contactors_open_for_updates(generated: Path) -> None:
     )
 
 
+def test_the_page_of_the_access_point_is_known(generated: Path) -> None:
+    """It alone writes to flash before the station hears of it, so for it the car is not waited for."""
+    main = (generated / "src" / "main.cpp").read_text()
+    page = re.search(r"web_server::WebServerOTAComponent \*const (\w+)", main)
+    assert page
+    assert f"station->set_page_update({page[1]});" in main
+
+
 def test_sun_is_not_known_while_home_assistant_is_away(generated: Path) -> None:
     """What Home Assistant said last of the sun does not hold for ever."""
     main = (generated / "src" / "main.cpp").read_text()

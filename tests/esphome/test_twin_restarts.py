@@ -2,10 +2,12 @@
 
 import asyncio
 import signal
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from bench.bench import WITHIN_S, Bench
+from aioesphomeapi.client import APIClient
+from bench.bench import WITHIN_S, Bench, Change
 from bench.twin import Twin
 
 from .broker import ROOT, Broker, charge
@@ -30,6 +32,70 @@ async def test_reboots_when_told(broker: Broker, station: Twin) -> None:
     assert broker.ear.of("state")[-1]["current_limit_a"] == 12
 
 
+async def command_a_reboot(broker: Broker, _station: Twin) -> None:
+    """Over MQTT; what comes after it is refused."""
+    results = await asyncio.gather(
+        broker.command(id="reboot", command="reboot"),
+        broker.command(id="again", command="reboot"),
+        broker.command(id="stop", command="stop"),
+    )
+    assert [result.get("error") for result in results] == [None, "busy", "busy"]
+
+
+async def press_restart(_broker: Broker, station: Twin) -> None:
+    """ESPHome's own button, over the native API."""
+    client = APIClient("127.0.0.1", station.api_port, None)
+    await client.connect(login=True)
+    entities, _ = await client.list_entities_services()
+    client.button_command(next(e.key for e in entities if e.name == "Restart"))
+    await asyncio.wait_for(station.process.wait(), WITHIN_S)
+    await client.disconnect(force=True)
+
+
+def opening(bench: Bench, closed_at: int) -> Change:
+    """The first move since then: a coil that was put off."""
+    first = bench.history[closed_at]
+    assert (first.what, first.closed) == ("coil", False)
+    return first
+
+
+@pytest.mark.parametrize("ask", [command_a_reboot, press_restart])
+async def test_a_car_is_stopped_before_a_restart(
+    broker: Broker,
+    bench: Bench,
+    station: Twin,
+    ask: Callable[[Broker, Twin], Awaitable[None]],
+) -> None:
+    """The offer goes first, the contactor when the current is gone; the session goes on in the next boot."""
+    await charge(broker, bench)
+    await broker.until(lambda ear: ear.frames()[-1]["session"] is not None)
+    session = broker.ear.frames()[-1]["session"]
+    closed_at = len(bench.history)
+    await ask(broker, station)
+    assert await asyncio.wait_for(station.process.wait(), WITHIN_S) == 0
+    assert opening(bench, closed_at).current_a == 0
+    await broker.until(lambda ear: ear.of("status")[-1] == "offline")
+    frames = len(broker.ear.frames())
+    await station.start()
+    await broker.until(
+        lambda ear: any(frame["P"] > 1000 for frame in ear.frames()[frames:])
+    )
+    assert broker.ear.frames()[-1]["session"] == session
+    assert "session_ended" not in [event["type"] for event in broker.ear.of("event")]
+
+
+async def test_a_car_that_goes_on_drawing_delays_no_restart(
+    broker: Broker, bench: Bench, station: Twin
+) -> None:
+    """Who takes no notice of the pilot is cut off when his time is over."""
+    bench.car.ignores_pilot = True
+    await charge(broker, bench)
+    closed_at = len(bench.history)
+    assert (await broker.command(id="reboot", command="reboot"))["ok"]
+    assert await asyncio.wait_for(station.process.wait(), WITHIN_S) == 0
+    assert opening(bench, closed_at).current_a > 0
+
+
 async def upload(station: Twin, image: Path) -> str:
     """Send a firmware image with ESPHome's own uploader and give back what it said."""
     script = (
@@ -52,7 +118,7 @@ async def upload(station: Twin, image: Path) -> str:
 async def test_an_update_opens_the_contactor_first(
     broker: Broker, bench: Bench, station: Twin, twin_program: Path
 ) -> None:
-    """A new image over the air: outputs off before it is taken, then the new program is up."""
+    """A new image over the air: the car stops and outputs are off before it is taken, then the new program is up."""
     await charge(broker, bench)
     closed_at = len(bench.history)
     boot = broker.ear.of("info")[-1]["boot"]
@@ -60,8 +126,7 @@ async def test_an_update_opens_the_contactor_first(
     assert said.startswith("0 "), said
     await broker.until(lambda ear: ear.of("info")[-1]["boot"] == boot + 1)
     assert broker.ear.of("info")[-1]["reset_reason"] == "software"
-    first = bench.history[closed_at]
-    assert (first.what, first.closed) == ("coil", False)
+    assert opening(bench, closed_at).current_a == 0
     await bench.until(lambda: bench.closed() == "grid")
 
 

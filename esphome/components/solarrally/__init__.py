@@ -30,6 +30,7 @@ from esphome.const import (
     CONF_PASSWORD,
     CONF_PATH,
     CONF_PIN,
+    CONF_PLATFORM,
     CONF_PORT,
     CONF_POWER,
     CONF_PROJECT,
@@ -405,8 +406,7 @@ async def to_code(config: ConfigType) -> None:
             add_idf_sdkconfig_option("CONFIG_APP_PROJECT_VER_FROM_CONFIG", True)
             add_idf_sdkconfig_option("CONFIG_APP_PROJECT_VER", version)
     if CONF_OTA in CORE.config:
-        # The contactors open before an update blocks the main loop.
-        ota.request_ota_state_listeners()
+        await _ota_to_code(var, CORE.config[CONF_OTA])
     for index, source in enumerate(SOURCES):
         await _source_to_code(var, config, index, source)
     if CONF_AVAILABLE_POWER in config:
@@ -424,6 +424,15 @@ async def to_code(config: ConfigType) -> None:
                 pilot[CONF_SAMPLES],
             )
         )
+
+
+async def _ota_to_code(var: cg.MockObj, config: list[ConfigType]) -> None:
+    """Generate what opens the contactors before an update blocks the main loop."""
+    ota.request_ota_state_listeners()
+    for platform in config:
+        if platform[CONF_PLATFORM] == "web_server":
+            page_update = await cg.get_variable(platform[CONF_ID])
+            cg.add(var.set_page_update(page_update))
 
 
 async def _mqtt_to_code(var: cg.MockObj, config: ConfigType) -> None:

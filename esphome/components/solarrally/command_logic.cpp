@@ -165,6 +165,11 @@ Verdict CommandJudge::judge(std::string_view payload, bool retained, const Comma
     refuse(&verdict, "busy", "a firmware update is running");
     return verdict;
   }
+  // What is not kept over a restart would be done and forgotten.
+  if (context.restarting) {
+    refuse(&verdict, "busy", "the station is about to restart");
+    return verdict;
+  }
   const JsonValue *value = command.member("value");
   switch (verdict.kind) {
     case CommandKind::SET_MODE:

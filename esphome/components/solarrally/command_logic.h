@@ -30,6 +30,7 @@ struct CommandContext {
   bool fault_latched = false;
   bool contactor_closed = false;
   bool updating = false;
+  bool restarting = false;
   bool can_update = false;
   /// Hosts that firmware may come from, and the version that runs now.
   const std::vector<std::string> *update_hosts = nullptr;

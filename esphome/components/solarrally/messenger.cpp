@@ -132,6 +132,7 @@ void Messenger::message_(const std::string &payload, bool retained) {
   context.fault_latched = this->station_->faults().latched();
   context.contactor_closed = !this->station_->contactors().all_open();
   context.updating = this->station_->status() == logic::Status::UPDATING || !this->update_version_.empty();
+  context.restarting = this->restarting_;
   context.can_update = this->identity_->can_update;
   context.update_hosts = this->update_hosts_;
   context.firmware = this->identity_->firmware;

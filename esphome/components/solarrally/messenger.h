@@ -31,6 +31,8 @@ class Messenger final : public logic::Sender {
   void update(const std::string &version, int progress);
   /// How a command ended that was accepted before; told as soon as the broker is there.
   void outcome(const std::string &id, bool ok, const std::string &message);
+  /// A restart is about to come: from here on every command is refused.
+  void restarting() { this->restarting_ = true; }
   void set_update_hosts(const std::vector<std::string> *hosts) { this->update_hosts_ = hosts; }
   /// Say goodbye, so that nobody waits for the last will.
   void stop();
@@ -73,6 +75,7 @@ class Messenger final : public logic::Sender {
   std::string last_state_;
   std::string update_version_;
   int update_progress_{0};
+  bool restarting_{false};
   const std::vector<std::string> *update_hosts_{nullptr};
   /// Told in order; they wait for the broker and, after a boot, for the clock.
   std::deque<WaitingEvent> waiting_events_;

@@ -19,6 +19,8 @@ namespace esphome::solarrally {
 
 static const char *const TAG = "solarrally";
 static constexpr uint32_t PUBLISH_INTERVAL_MS = 1000;
+/// How long the result of a command may take to go out before the station goes.
+static constexpr logic::Millis RESULT_MS = 1000;
 
 void SolarRally::set_identity(const std::string &station, const std::string &name, const std::string &model) {
   this->identity_.station = station;
@@ -185,8 +187,7 @@ bool SolarRally::obey_(const logic::Verdict &verdict) {
     case logic::CommandKind::RESET_FAULTS:
       return this->ask_reset_faults();
     case logic::CommandKind::REBOOT:
-      // The result must be out before the station is.
-      this->set_timeout("reboot", 1000, [] { App.safe_reboot(); });
+      this->restart_soon_();
       return true;
 #ifdef USE_SOLARRALLY_UPDATE
     case logic::CommandKind::UPDATE_FIRMWARE:
@@ -221,7 +222,7 @@ void SolarRally::update_(const Update &update) {
   const std::string why = install(update, tick);
   this->messenger_->outcome(update.id, why.empty(), why);
   if (why.empty()) {
-    this->set_timeout("reboot", 1000, [] { App.safe_reboot(); });
+    this->restart_soon_();
     return;
   }
   this->messenger_->update("", 0);
@@ -303,6 +304,8 @@ void SolarRally::loop() {
     this->last_publish_ms_ = millis();
     this->publish_();
   }
+  if (this->restart_due_())
+    App.safe_reboot();
 }
 
 void SolarRally::control_() {
@@ -312,6 +315,7 @@ void SolarRally::control_() {
   inputs.available_solar_w = this->told_.available_solar_w;
   inputs.controlled = this->told_.controlled;
   inputs.updating = this->told_.updating;
+  inputs.restarting = this->told_.restarting;
   inputs.turned_ms = this->told_.turned_ms;
   inputs.now_ms = this->now_();
   this->live_->step(inputs);
@@ -326,6 +330,7 @@ void SolarRally::exchange_(logic::Millis now_ms) {
     this->told_.available_solar_w = available_w;
     this->told_.controlled = controlled;
     this->told_.updating = this->updating_ || this->ending_;
+    this->told_.restarting = this->restart_.wanted();
     this->told_.turned_ms = now_ms;
   }
   this->look_();
@@ -418,6 +423,31 @@ void SolarRally::drive_() {
     this->pilot_pwm_->set_level(this->live_->pilot_duty());
 }
 
+void SolarRally::restart_soon_() {
+  this->restart_commanded_ = true;
+  this->restart_.begin(this->now_(), RESULT_MS);
+#ifdef USE_SOLARRALLY_MQTT
+  this->messenger_->restarting();
+#endif
+  this->exchange_(this->now_());
+}
+
+bool SolarRally::restart_due_() const {
+  return this->restart_.due(this->now_(), this->is_off_(), this->settings.stop_timeout_ms);
+}
+
+void SolarRally::stop_car_() {
+  this->restart_.begin(this->now_());
+  this->exchange_(this->now_());
+  if (!this->restart_due_())
+    ESP_LOGI(TAG, "The car is stopped first");
+  while (!this->restart_due_()) {
+    App.feed_wdt();
+    delay(CONTROL_PERIOD_MS);
+    this->exchange_(this->now_());
+  }
+}
+
 void SolarRally::drive_off_() {
   std::lock_guard<std::mutex> guard(this->mutex_);
   // From the next control step on nothing closes.
@@ -431,6 +461,8 @@ void SolarRally::drive_off_() {
 }
 
 void SolarRally::on_shutdown() {
+  // Whoever wants the restart: a button, an update, ESPHome itself.
+  this->stop_car_();
   this->drive_off_();
   // A limit of the last minute may not be kept yet.
   this->keep_();
@@ -446,9 +478,14 @@ void SolarRally::on_ota_global_state(ota::OTAState state, float progress, uint8_
   // The update blocks the main loop: what must be off is put off here.
   if (state == ota::OTA_STARTED) {
     ESP_LOGW(TAG, "Firmware update: both contactors off");
+    // Erasing flash stops both cores, so nothing may be closed then: it waits for the car, or the car is not waited for.
+    if (component != this->page_update_)
+      this->stop_car_();
     this->drive_off_();
   } else if (state == ota::OTA_ABORT || state == ota::OTA_ERROR) {
     this->ending_ = false;
+    if (!this->restart_commanded_)
+      this->restart_.call_off();
   }
 }
 #endif

@@ -19,6 +19,7 @@
 #include "esphome/core/preferences.h"
 #include "message_logic.h"
 #include "messenger.h"
+#include "restart_logic.h"
 #include "station_logic.h"
 #include "storage.h"
 #include "updater.h"
@@ -99,6 +100,8 @@ class SolarRally final : public Component
   float get_setup_priority() const override { return setup_priority::HARDWARE; }
 
 #ifdef USE_OTA_STATE_LISTENER
+  /// The page of the station's own access point: it writes to flash at once, without waiting for anybody.
+  void set_page_update(ota::OTAComponent *page_update) { this->page_update_ = page_update; }
   void on_ota_global_state(ota::OTAState state, float progress, uint8_t error, ota::OTAComponent *component) override;
 #endif
 
@@ -153,6 +156,13 @@ class SolarRally final : public Component
   /// Change the station; the copy follows at once.
   bool change_(const std::function<bool(logic::Station *)> &change);
   void feed_meters_(logic::Millis now_ms);
+  /// Both coils, as of the last `look_`.
+  bool is_off_() const { return !this->station_->coil(logic::SOLAR) && !this->station_->coil(logic::GRID); }
+  /// Restart as soon as the result of the command is out and the car has stopped, or had its time.
+  void restart_soon_();
+  bool restart_due_() const;
+  /// Wait until the car has stopped, or had its time. Blocks the main loop, not the control task.
+  void stop_car_();
   void drive_off_();
   void publish_();
   void keep_();
@@ -184,6 +194,12 @@ class SolarRally final : public Component
   /// An update over MQTT was accepted; one by ESPHome's own way is under way, or the station ends.
   bool updating_{false};
   bool ending_{false};
+  logic::Restart restart_;
+  /// It was commanded; no update that fails calls it off.
+  bool restart_commanded_{false};
+#ifdef USE_OTA_STATE_LISTENER
+  ota::OTAComponent *page_update_{nullptr};
+#endif
   uint64_t started_ms_{0};
   uint64_t limit_kept_ms_{0};
   uint32_t last_publish_ms_{0};

@@ -137,8 +137,8 @@ void Station::step(const StationInputs &inputs) {
   }
   const Millis gap_ms = inputs.now_ms - this->now_ms_;
   this->now_ms_ = std::max(this->now_ms_, inputs.now_ms);
-  // An update blocks the main loop, and says so itself.
-  const bool stands = inputs.turned_ms >= 0 && !inputs.updating &&
+  // An update blocks the main loop, and says so itself; what waits for the car to stop does, too.
+  const bool stands = inputs.turned_ms >= 0 && !inputs.updating && !inputs.restarting &&
                       this->now_ms_ - inputs.turned_ms > this->settings_.stall_ms;
   if (gap_ms > this->settings_.stall_ms || stands)
     this->stalled_ms_ = this->now_ms_;
@@ -152,7 +152,7 @@ void Station::step(const StationInputs &inputs) {
   this->drive_(inputs);
   this->follow_sessions_();
   this->status_ = this->judge_status_(inputs);
-  this->report_();
+  this->report_(inputs);
 }
 
 /// Whoever measures may send any number, W; one without end says no more than none.
@@ -276,8 +276,8 @@ void Station::drive_(const StationInputs &inputs) {
   this->limit_a_ = this->paced_.step(this->now_ms_, effective_limit(limits, settings.min_current_a));
 
   const bool blocked = this->faults_.blocking() || inputs.updating;
-  const bool allowed =
-      !blocked && this->enabled_ && selected != Source::NONE && this->limit_a_ > 0.0f;
+  const bool allowed = !blocked && !inputs.restarting && this->enabled_ && selected != Source::NONE &&
+                       this->limit_a_ > 0.0f;
   const bool wanted = !settings.has_pilot || wants_energy(this->pilot_.state());
   const Source desired = allowed && wanted ? selected : Source::NONE;
 
@@ -389,7 +389,7 @@ Status Station::judge_status_(const StationInputs &inputs) const {
   return Status::READY;
 }
 
-void Station::report_() {
+void Station::report_(const StationInputs &inputs) {
   if (this->source_ != this->reported_source_) {
     StationEvent event{};
     event.type = EventType::SOURCE_CHANGED;
@@ -398,6 +398,7 @@ void Station::report_() {
     event.to = this->source_;
     event.reason = this->faults_.blocking()                ? "fault"
                    : this->source_ == Source::NONE && !this->vehicle() ? "unplugged"
+                   : inputs.restarting                     ? "restart"
                    : !this->enabled_                       ? "stopped"
                                                            : to_text(this->selector_.reason());
     this->events_.push_back(event);

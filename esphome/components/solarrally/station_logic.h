@@ -69,6 +69,8 @@ struct StationInputs {
   bool controlled = true;
   /// A firmware update is under way: everything off.
   bool updating = false;
+  /// A restart is wanted, or an update about to begin: the car is stopped, then everything is off.
+  bool restarting = false;
   /// When the main loop, which has a task of its own, last turned; negative before its first turn.
   Millis turned_ms = -1;
 };
@@ -173,7 +175,7 @@ class Station {
   void judge_leak_();
   void drive_(const StationInputs &inputs);
   void follow_sessions_();
-  void report_();
+  void report_(const StationInputs &inputs);
   Status judge_status_(const StationInputs &inputs) const;
   float flowing_a_(Millis since_ms) const;
   Fault welded_() const;

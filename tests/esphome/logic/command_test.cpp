@@ -118,6 +118,16 @@ TEST(Command, NothingIsObeyedDuringAnUpdate) {
   EXPECT_STREQ(judge.judge(R"({"id":"a","command":"set_mode","value":"grid"})", false, context).error, "busy");
 }
 
+TEST(Command, NothingIsObeyedBeforeARestart) {
+  auto context = here();
+  context.restarting = true;
+  CommandJudge judge;
+  for (const char *command : {"stop", "reboot", "reset_faults"}) {
+    const std::string text = std::string(R"({"id":")") + command + R"(","command":")" + command + "\"}";
+    EXPECT_STREQ(judge.judge(text, false, context).error, "busy") << command;
+  }
+}
+
 TEST(Command, ALatchedFaultForbidsAStartNotAStop) {
   auto context = here();
   context.fault_latched = true;

@@ -113,6 +113,7 @@ int main(int argc, char **argv) {
     bool asking = false;
     Millis stop_shown_since = in.now_ms;
     bool offered_before = false;
+    Millis restart_shown_since = in.now_ms;
     uint64_t sessions = 0;
 
     for (uint64_t life = 2000 + world.random() % 20000; life > 0 && done < steps; life--, done++) {
@@ -127,6 +128,8 @@ int main(int argc, char **argv) {
       if (world.chance(0.004)) in.available_solar_w = world.pick({0, 500, 1500, 3000, 7000, NAN, -200});
       if (world.chance(0.001)) in.controlled = !in.controlled;
       if (world.chance(0.0003)) in.updating = !in.updating;
+      // For some seconds: a restart that is waited for comes, or is called off with the update that failed.
+      in.restarting = world.chance(in.restarting ? 0.997 : 0.0001);
       if (world.chance(0.002)) station.set_mode(static_cast<Mode>(world.random() % 4));
       if (world.chance(0.002)) {
         const float wanted = world.pick({0, 5, 6, 8, 10, 16, 20, 32, 63, 100, NAN});
@@ -166,10 +169,12 @@ int main(int argc, char **argv) {
       // Rule: never both.
       if (station.coil(SOLAR) && station.coil(GRID)) broken("both coils are on", done, seed);
       // Rule: the dead time, from the last sight of the other being open without a break.
+      bool closing = false;
       for (int i = 0; i < SOURCES; i++) {
         const int other = 1 - i;
         if (station.coil(i) && !coil_before[i]) {
           changed++;
+          closing = true;
           const bool feedback = s.contactors.has_feedback[other];
           const Millis needed = s.contactors.dead_time_ms + (feedback ? 0 : s.contactors.assumed_release_ms);
           if (!seen_open[other] || in.now_ms - open_since[other] < needed) broken("the dead time is cut", done, seed);
@@ -193,6 +198,11 @@ int main(int argc, char **argv) {
       if (on && in.updating) broken("energised during an update", done, seed);
       if (on && (station.contactors().faulted() || station.mode() == Mode::OFF) && !station.charging() && s.has_pilot == false)
         broken("energised when it must be off", done, seed);
+      // Rule: a restart is not offered against, and never closed into.
+      if (in.restarting && closing) broken("closed before a restart", done, seed);
+      if (in.restarting && s.has_pilot && station.pilot_duty() < 1.0f) broken("offered before a restart", done, seed);
+      if (!in.restarting || !on) restart_shown_since = in.now_ms;
+      if (in.now_ms - restart_shown_since > s.stop_timeout_ms + gap) broken("energised when it may restart", done, seed);
       if (station.contactors().faulted() && on) broken("energised with a contactor fault", done, seed);
       faulted += station.contactors().faulted();
       // Rule: no more than the smallest limit, from the duty itself.

@@ -404,6 +404,21 @@ TEST(Station, ControlLostIsTheOwnersChoice) {
   }
 }
 
+TEST(Station, ACarThatDrawsOnWithoutAnOfferIsCutOff) {
+  auto settings = World::with_pilot();
+  settings.control_lost = ControlLost::STOP;
+  settings.control_lost_after_ms = 60000;
+  World world(settings);
+  world.stops = false;
+  world.station.set_mode(Mode::GRID);
+  world.plugged = true;
+  world.run(5000);
+  ASSERT_TRUE(world.station.coil(GRID));
+  world.inputs.controlled = false;
+  world.run(64000);
+  EXPECT_FALSE(world.station.coil(GRID));
+}
+
 TEST(Station, AnUpdateOpensEverything) {
   World world;
   world.station.set_mode(Mode::GRID);
@@ -413,6 +428,73 @@ TEST(Station, AnUpdateOpensEverything) {
   world.run(10);
   EXPECT_FALSE(world.station.coil(GRID));
   EXPECT_EQ(world.station.status(), Status::UPDATING);
+}
+
+TEST(Station, ACarIsStoppedBeforeARestart) {
+  struct Case {
+    const char *what;
+    bool stops;
+    void (*meanwhile)(World *world);
+    /// When its coil is still on, and when it is off, after the restart was wanted.
+    Millis on_ms;
+    Millis off_ms;
+  };
+  const Case cases[] = {
+      {"a car that obeys", true, [](World *) {}, 10, 100},
+      {"a car that goes on drawing", false, [](World *) {}, 2990, 3010},
+      {"a car that leaves", false, [](World *world) { world->plugged = false; }, 10, 100},
+      {"a source that is given up", false, [](World *world) { world->station.set_mode(Mode::OFF); }, 2990, 3010},
+      {"an update that begins", false, [](World *world) { world->inputs.updating = true; }, 10, 30},
+      {"a fault", false,
+       [](World *world) {
+         world->station.feed(SOLAR, world->inputs.now_ms, {230.0f, 5.0f, 1150.0f, 1000.0, true});
+       },
+       10, 30},
+  };
+  for (const auto &given : cases) {
+    World world;
+    world.station.set_mode(Mode::GRID);
+    world.plugged = true;
+    world.run(10000);
+    ASSERT_TRUE(world.station.coil(GRID));
+    world.stops = given.stops;
+    world.inputs.restarting = true;
+    world.run(10);
+    EXPECT_EQ(world.station.pilot_duty(), 1.0f) << given.what;
+    given.meanwhile(&world);
+    world.run(given.on_ms - 10);
+    EXPECT_TRUE(world.station.coil(GRID)) << given.what;
+    world.run(given.off_ms - given.on_ms);
+    EXPECT_FALSE(world.station.coil(GRID)) << given.what;
+  }
+}
+
+TEST(Station, WithoutAPilotNobodyCanBeAskedBeforeARestart) {
+  World world{StationSettings{}};
+  world.station.set_mode(Mode::GRID);
+  world.run(5000);
+  ASSERT_TRUE(world.station.coil(GRID));
+  world.inputs.restarting = true;
+  world.run(10);
+  EXPECT_FALSE(world.station.coil(GRID));
+}
+
+TEST(Station, NothingClosesUntilTheRestartIsCalledOff) {
+  World world;
+  world.inputs.restarting = true;
+  world.station.set_mode(Mode::GRID);
+  world.plugged = true;
+  world.run(10000);
+  EXPECT_FALSE(world.station.coil(GRID));
+  EXPECT_EQ(world.station.offered_current_a(), 0.0f);
+  world.inputs.restarting = false;
+  world.run(3000);
+  EXPECT_TRUE(world.station.coil(GRID));
+  world.inputs.restarting = true;
+  world.run(1000);
+  EXPECT_STREQ(world.last(EventType::SOURCE_CHANGED).reason, "restart");
+  EXPECT_EQ(world.count(EventType::SESSION_STARTED), 1);
+  EXPECT_EQ(world.count(EventType::SESSION_ENDED), 0) << "the car is still there";
 }
 
 TEST(Station, AStopLastsUntilTheNextCar) {
@@ -555,6 +637,10 @@ TEST(Station, AMainLoopThatStandsIsReportedAndStopsNothing) {
   world.run(3000);
   EXPECT_FALSE(world.station.faults().has(Fault::LOOP_STALL)) << "an update says so itself";
   world.inputs.updating = false;
+  world.inputs.restarting = true;
+  world.run(3000);
+  EXPECT_FALSE(world.station.faults().has(Fault::LOOP_STALL)) << "it waits for the car to stop";
+  world.inputs.restarting = false;
   world.run(10);
   EXPECT_TRUE(world.station.faults().has(Fault::LOOP_STALL));
   EXPECT_FALSE(world.station.faults().blocking());
