@@ -11,9 +11,6 @@
 #ifdef USE_API
 #include "esphome/components/api/api_server.h"
 #endif
-#ifdef USE_ESP32
-#include <esp_system.h>
-#endif
 
 namespace esphome::solarrally {
 
@@ -70,85 +67,6 @@ void SolarRally::set_credentials(const std::string &username, const std::string 
 #ifdef USE_SOLARRALLY_LOG
 void SolarRally::set_log_pins(int clk, int mosi, int miso, int cs) { this->log_pins_ = {clk, mosi, miso, cs}; }
 #endif
-
-static const char *reset_reason(bool clean) {
-#ifdef USE_ESP32
-  switch (esp_reset_reason()) {
-    case ESP_RST_POWERON:
-      return "power_on";
-    case ESP_RST_SW:
-      return "software";
-    case ESP_RST_PANIC:
-      return "panic";
-    case ESP_RST_INT_WDT:
-      return "interrupt_watchdog";
-    case ESP_RST_TASK_WDT:
-      return "task_watchdog";
-    case ESP_RST_WDT:
-      return "watchdog";
-    case ESP_RST_BROWNOUT:
-      return "brownout";
-    case ESP_RST_EXT:
-      return "external";
-    default:
-      return "unknown";
-  }
-#else
-  return clean ? "software" : "power_on";
-#endif
-}
-
-void SolarRally::boot_() {
-  this->kept_boot_ = global_preferences->make_preference<KeptBoot>(fnv1_hash("solarrally_boot"));
-  KeptBoot last{};
-  const bool remembered = this->kept_boot_.load(&last);
-  if (!remembered)
-    last = {0, 0, 0};
-  this->identity_.boot = logic::next_boot(remembered, last.boot, random_uint32());
-  this->identity_.reset_reason = reset_reason(last.clean != 0);
-  this->identity_.serial = get_mac_address();
-#ifdef ESPHOME_PROJECT_VERSION
-  this->identity_.firmware = ESPHOME_PROJECT_VERSION;
-#else
-  this->identity_.firmware = "custom";
-#endif
-  // The clock cannot be earlier than what was seen before, nor than the day this firmware was made.
-  const int64_t built_ms = static_cast<int64_t>(App.get_build_time()) * 1000;
-  this->clock_.estimate(this->now_(), std::max(last.last_utc_ms, built_ms));
-  this->keep_boot_(false);
-
-  this->kept_session_ = global_preferences->make_preference<KeptSession>(fnv1_hash("solarrally_session"));
-  KeptSession open{};
-  if (this->kept_session_.load(&open) && open.active == 1) {
-    logic::Session session;
-    session.boot = open.boot;
-    session.number = open.number;
-    session.started_utc_ms = open.started_utc_ms;
-    std::copy(std::begin(open.start_wh), std::end(open.start_wh), session.start.wh);
-    this->live_->begin(this->identity_.boot, &session);
-  } else {
-    this->live_->begin(this->identity_.boot, nullptr);
-  }
-}
-
-void SolarRally::keep_boot_(bool clean) {
-  const KeptBoot kept{this->identity_.boot, static_cast<uint8_t>(clean ? 1 : 0),
-                      this->clock_.utc(this->now_())};
-  this->kept_boot_.save(&kept);
-  global_preferences->sync();
-}
-
-void SolarRally::keep_session_() {
-  const auto &session = this->station_->sessions().current();
-  KeptSession kept{};
-  kept.active = this->station_->sessions().active() ? 1 : 0;
-  kept.boot = session.boot;
-  kept.number = session.number;
-  kept.started_utc_ms = logic::session_started(session, this->clock_);
-  std::copy(std::begin(session.start.wh), std::end(session.start.wh), kept.start_wh);
-  this->kept_session_.save(&kept);
-  global_preferences->sync();
-}
 
 void SolarRally::read_clock_(logic::Millis now_ms) {
   const bool ready = this->clock_ready_ == nullptr || this->clock_ready_->state;
@@ -246,13 +164,7 @@ void SolarRally::setup() {
   for (auto &meter : this->settings.meters)
     meter.max_power_w = meter.max_voltage_v * meter.max_current_a;
   this->live_ = std::make_unique<logic::Station>(this->settings);
-
-  this->kept_ = global_preferences->make_preference<Kept>(fnv1_hash("solarrally_kept"));
-  Kept kept{static_cast<uint8_t>(logic::Mode::OFF), this->settings.max_current_a};
-  if (this->kept_.load(&kept) && kept.mode <= static_cast<uint8_t>(logic::Mode::AUTO)) {
-    this->live_->set_mode(static_cast<logic::Mode>(kept.mode));
-    this->live_->set_current_limit(kept.current_limit_a);
-  }
+  this->recall_();
   this->boot_();
   this->station_ = std::make_unique<logic::Station>(*this->live_);
   this->drive_();
@@ -490,27 +402,6 @@ void SolarRally::on_ota_global_state(ota::OTAState state, float progress, uint8_
 }
 #endif
 
-void SolarRally::keep_limit_() {
-  // An automation may change the limit every few seconds, all year long; the flash should not follow it.
-  static constexpr uint32_t KEEP_LIMIT_MS = 60000;
-  if (this->limit_kept_ms_ == 0 || millis_64() - this->limit_kept_ms_ >= KEEP_LIMIT_MS) {
-    this->limit_kept_ms_ = millis_64();
-    this->keep_();
-    return;
-  }
-  this->publish_();
-  this->set_timeout("keep_limit", static_cast<uint32_t>(this->limit_kept_ms_ + KEEP_LIMIT_MS - millis_64()),
-                    [this] { this->keep_limit_(); });
-}
-
-void SolarRally::keep_() {
-  const Kept kept{static_cast<uint8_t>(this->station_->mode()), this->station_->current_limit_a()};
-  this->kept_.save(&kept);
-  // A power cut in the next minute must not bring back what the owner has just changed.
-  global_preferences->sync();
-  this->publish_();
-}
-
 void SolarRally::ask_mode(logic::Mode mode) {
   this->change_([mode](logic::Station *station) {
     station->set_mode(mode);
@@ -543,67 +434,6 @@ bool SolarRally::ask_reset_faults() {
   return done;
 }
 
-template<typename E, typename T> static void publish(E *entity, const T &value) {
-  if (entity != nullptr && (!entity->has_state() || entity->state != value))
-    entity->publish_state(value);
-}
-
-void SolarRally::publish_() {
-  const auto &station = *this->station_;
-  const auto mode = static_cast<size_t>(station.mode());
-  if (this->mode_select_ != nullptr && this->mode_select_->active_index() != mode)
-    this->mode_select_->publish_state(mode);
-  publish(this->limit_number_, station.current_limit_a());
-  if (this->enabled_switch_ != nullptr && this->enabled_switch_->state != station.enabled())
-    this->enabled_switch_->publish_state(station.enabled());
-  publish(this->vehicle_binary_sensor_, station.vehicle());
-  publish(this->charging_binary_sensor_, station.charging());
-  publish(this->problem_binary_sensor_, station.faults().any());
-  publish(this->source_text_sensor_, std::string(logic::to_text(station.source())));
-  publish(this->status_text_sensor_, std::string(logic::to_text(station.status())));
-  if (this->settings.has_pilot)
-    publish(this->pilot_text_sensor_, std::string(logic::to_text(station.pilot())));
-  std::string faults;
-  for (int i = 0; i < logic::FAULT_COUNT; i++) {
-    const auto fault = static_cast<logic::Fault>(i);
-    if (station.faults().has(fault))
-      faults += (faults.empty() ? "" : ", ") + std::string(logic::info_of(fault).name);
-  }
-  publish(this->faults_text_sensor_, faults.empty() ? std::string("none") : faults);
-
-  float voltage_v = 0.0f;
-  float current_a = 0.0f;
-  float power_w = 0.0f;
-  for (int index = 0; index < logic::SOURCES; index++) {
-    logic::Reading reading;
-    if (!station.reading(index, &reading))
-      continue;
-    current_a += reading.current_a;
-    power_w += reading.power_w;
-    if (station.source() == logic::source_at(index))
-      voltage_v = reading.voltage_v;
-  }
-  publish(this->voltage_sensor_, voltage_v);
-  publish(this->current_sensor_, current_a);
-  publish(this->power_sensor_, power_w);
-  publish(this->offered_current_sensor_, station.offered_current_a());
-  const logic::Registers registers = station.registers();
-  if (registers.known()) {
-    publish(this->energy_sensor_, static_cast<float>(registers.total()));
-    publish(this->solar_energy_sensor_, static_cast<float>(registers.wh[logic::SOLAR]));
-    publish(this->grid_energy_sensor_, static_cast<float>(registers.wh[logic::GRID]));
-  }
-  const auto &session = station.sessions().current();
-  if (!station.sessions().active()) {
-    publish(this->session_duration_sensor_, 0.0f);
-    return;
-  }
-  if (registers.known() && session.start.known())
-    publish(this->session_energy_sensor_, static_cast<float>(registers.total() - session.start.total()));
-  publish(this->session_duration_sensor_,
-          static_cast<float>((this->now_() - session.started_ms) / 1000));
-}
-
 void SolarRally::dump_config() {
   ESP_LOGCONFIG(TAG,
                 "SolarRally station '%s':\n"
@@ -618,10 +448,5 @@ void SolarRally::dump_config() {
     LOG_PIN("  Feedback: ", this->feedback_pins_[index]);
   }
 }
-
-void ModeSelect::control(size_t index) { this->station_->ask_mode(static_cast<logic::Mode>(index)); }
-void LimitNumber::control(float value) { this->station_->ask_current_limit(value); }
-void EnabledSwitch::write_state(bool state) { this->station_->ask_enabled(state); }
-void ResetFaultsButton::press_action() { this->station_->ask_reset_faults(); }
 
 }  // namespace esphome::solarrally

@@ -164,19 +164,24 @@ class SolarRally final : public Component
   /// Wait until the car has stopped, or had its time. Blocks the main loop, not the control task.
   void stop_car_();
   void drive_off_();
-  void publish_();
-  void keep_();
-  /// Keep the current limit, once a minute at most.
-  void keep_limit_();
-  void keep_session_();
-  void keep_boot_(bool clean);
-  void boot_();
   void read_clock_(logic::Millis now_ms);
   bool controlled_() const;
   bool obey_(const logic::Verdict &verdict);
 #ifdef USE_SOLARRALLY_UPDATE
   void update_(const Update &update);
 #endif
+  // Of the main loop, in entities.cpp.
+  void publish_();
+  // Of the main loop, in flash.cpp.
+  /// Take over what was kept of the owner's wishes.
+  void recall_();
+  void keep_();
+  /// Keep the current limit, once a minute at most.
+  void keep_limit_();
+  void keep_session_();
+  void keep_boot_(bool clean);
+  /// Name this boot, and take over the session that the one before left open.
+  void boot_();
 
   logic::Identity identity_;
   logic::Clock clock_;
