@@ -14,10 +14,11 @@ from billing_service.adapters.db.repositories.frames import FrameRepository
 from billing_service.domain.frame import NO_BOOT, EventType, Frame, Pilot, SessionEvent
 from billing_service.domain.period import Source
 from billing_service.domain.session import Session, SessionFlag, SessionStatus
+from billing_service.domain.tariff import Restrictions
 from billing_service.services.metering import ENDED_BY_ADMIN
 from billing_service.services.ports import Role, User
 from tests.databases import KINDS
-from tests.services.site import STATION, T0, T0_MS, Site, open_site
+from tests.services.site import STATION, T0, T0_MS, TARIFF, Site, open_site
 
 pytestmark = pytest.mark.asyncio
 
@@ -196,6 +197,30 @@ async def test_a_new_session_ends_the_one_before_even_when_it_comes_late(
     )  # fmt: skip
     assert one.ended_at == frame(7).at
     assert (two.status, two.energy_wh) == (SessionStatus.ACTIVE, Decimal(40))
+
+
+async def test_a_start_that_is_told_last_moves_what_is_counted_from_it(
+    tmp_path: Path,
+) -> None:
+    """A price of the first five minutes: periods are cut by the start that the frames tell."""
+    by_duration = replace(
+        TARIFF,
+        elements=(
+            replace(
+                TARIFF.elements[0],
+                restrictions=Restrictions(max_duration=timedelta(minutes=5)),
+            ),
+            *TARIFF.elements[1:],
+        ),
+    )
+    async with open_site(tmp_path, tariff=by_duration) as site:
+        await site.receive([*(frame(seq) for seq in range(10, 60)), frame(60, "")])
+        await site.receive([frame(seq) for seq in range(10)])
+        session = await site.session()
+        async with site.database.read() as uow:
+            periods = await uow.sessions.periods(session.id)
+    assert session.started_at == T0
+    assert [(p.started_at - T0).total_seconds() for p in periods] == [0, 300]
 
 
 async def test_power_alone_makes_a_session_of_the_smallest_frames(site: Site) -> None:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from billing_service.domain.frame import Frame, SessionEvent, from_ms
+from billing_service.domain.frame import Frame, Key, SessionEvent, from_ms
 from billing_service.domain.metering import Metered, SessionMeter
 from billing_service.domain.period import ChargingPeriod
 from billing_service.domain.session import Session, SessionStatus
@@ -96,11 +96,28 @@ class Folds:
         new: New | None,
     ) -> Folded:
         """Fold a named session's frames, on from where a fold of them stands; store nothing."""
-        start, end = start_of(events), end_of(events)
-        basis = basis_of(self._settings, station, session, start)
         running = self._running.get(session.id)
         # Who watches has seen the frames up to this one.
         told = running.meter.last_key if running else None
+        folded = await self._folded(uow, station, session, events, new, told)
+        if folded.session.started_at != session.started_at:
+            # A tariff counts its hours from the start, which the frames have told only now.
+            session = replace(session, started_at=folded.session.started_at)
+            folded = await self._folded(uow, station, session, events, None, told)
+        return folded
+
+    async def _folded(
+        self,
+        uow: UnitOfWork,
+        station: Station,
+        session: Session,
+        events: Sequence[SessionEvent],
+        new: New | None,
+        told: Key | None,
+    ) -> Folded:
+        start, end = start_of(events), end_of(events)
+        basis = basis_of(self._settings, station, session, start)
+        running = self._running.get(session.id)
         way: list[Summary | Span]
         if running is not None and _can_go_on(running, basis, session, new):
             way = [Span(told)]
