@@ -256,6 +256,24 @@ async def test_frames_that_bridge_two_inferred_sessions_join_them(site: Site) ->
     assert joined.grid_wh == Decimal(1010)
 
 
+@pytest.mark.parametrize("counters", [True, False])
+async def test_late_frames_fill_the_gap_of_an_inferred_session(
+    site: Site, *, counters: bool
+) -> None:
+    """What comes late is metered too while the fold is at hand, not only after a restart."""
+    frames = [
+        frame(seq, None, register_mwh=None, solar_mwh=None, grid_mwh=None)
+        if counters
+        else plain(seq * 10, 3600)
+        for seq in range(40)
+    ]
+    await site.receive(frames[:10] + frames[30:])
+    await site.receive(frames[10:30])
+    filled = await site.session()
+    assert (filled.frames, filled.energy_wh) == (40, Decimal(390))
+    assert SessionFlag.GAP not in filled.flags
+
+
 async def test_a_plain_station_that_falls_silent_ends_its_session(site: Site) -> None:
     """Without any more frames the wall clock ends an inferred session."""
     await site.receive([plain(0, 3600), plain(10, 3600)])

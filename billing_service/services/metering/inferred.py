@@ -131,11 +131,9 @@ class InferredSessions:
         )
         basis = basis_of(self._settings, station, session, None)
         running = self._folds.get(session.id)
-        if (
-            running is None
-            or running.basis != basis
-            or running.meter.frames != session.frames
-        ):
+        # Who watches has seen the frames up to this time.
+        told = running.meter.last_ms if running else None
+        if running is None or not _can_go_on(running, basis, session, new):
             running = Running(self._folds.fresh(station, session), basis)
         meter = running.meter
         frames: deque[Frame] = deque(maxlen=LIVE_FRAMES_AT_MOST)
@@ -146,7 +144,7 @@ class InferredSessions:
             end + self._settings.max_gap_ms,
         ):
             meter.extend(part)
-            frames.extend(part)
+            frames.extend(f for f in part if told is None or f.at_ms > told)
         metered = meter.result()
         session = with_metered(session, metered, None, [])
         session = replace(
@@ -164,6 +162,22 @@ class InferredSessions:
             )
         await self._folds.save(uow, session, metered, running)
         return Outcome(session, metered, [*frames])
+
+
+def _can_go_on(running: Running, basis: str, session: Session, new: New) -> bool:
+    """Return whether the fold kept in memory is the stored one and all that is new comes after.
+
+    After it both by the counters, which tell the order, and by the time, which is read on from.
+    """
+    last, last_ms = running.meter.last_key, running.meter.last_ms
+    return (
+        running.basis == basis
+        and running.meter.frames == session.frames
+        and last is not None
+        and last_ms is not None
+        and new.lowest > last
+        and new.from_ms > last_ms
+    )
 
 
 async def _merge(uow: UnitOfWork, session: Session) -> None:
