@@ -274,6 +274,20 @@ async def test_late_frames_fill_the_gap_of_an_inferred_session(
     assert SessionFlag.GAP not in filled.flags
 
 
+async def test_power_before_a_clock_was_set_back_hides_none_after_it(
+    site: Site,
+) -> None:
+    """The frames of an hour that comes twice are found, though their numbers are higher."""
+    minutes = [0, 60_000]
+    await site.receive([
+        frame(seq, None, at_ms=T0_MS + at_ms)
+        for seq, at_ms in enumerate([*(3_600_000 + m for m in minutes), *minutes])
+    ])  # fmt: skip
+    early, late = await site.sessions()
+    assert (early.frames, late.frames) == (2, 2)
+    assert early.started_at == T0
+
+
 async def test_a_plain_station_that_falls_silent_ends_its_session(site: Site) -> None:
     """Without any more frames the wall clock ends an inferred session."""
     await site.receive([plain(0, 3600), plain(10, 3600)])

@@ -47,14 +47,18 @@ class InferredSessions:
         for mark in marks[1:]:
             new = new.joined(New.of(mark))
         low, high = new.from_ms - idle_ms, new.to_ms + idle_ms
+        # In order of time: the counters tell another one where a clock was set back.
+        powered = sorted([
+            frame.at_ms
+            async for frame in uow.frames.unnamed(station.id, low, high)
+            if frame.power_mw >= CHARGING_FROM_MW
+        ])  # fmt: skip
         spans: list[list[int]] = []
-        async for frame in uow.frames.unnamed(station.id, low, high):
-            if frame.power_mw < CHARGING_FROM_MW:
-                continue
-            if spans and frame.at_ms - spans[-1][1] <= idle_ms:
-                spans[-1][1] = max(spans[-1][1], frame.at_ms)
+        for at_ms in powered:
+            if spans and at_ms - spans[-1][1] <= idle_ms:
+                spans[-1][1] = at_ms
             else:
-                spans.append([frame.at_ms, frame.at_ms])
+                spans.append([at_ms, at_ms])
         newest = await uow.frames.last(station.id)
         heard_ms = max(high - idle_ms, newest.at_ms if newest else 0)
         outcomes = []
@@ -98,7 +102,7 @@ class InferredSessions:
             end = to_ms(session.last_frame_at or session.started_at)
             async for frame in uow.frames.unnamed(session.station_id, start, end):
                 if frame.power_mw >= CHARGING_FROM_MW:
-                    last = frame.at_ms
+                    last = max(last, frame.at_ms)
         return last
 
     async def _span(
