@@ -1,15 +1,21 @@
 """Summaries in the database: which of them still stand for all that was stored."""
 
+import inspect
 from copy import replace
 from datetime import UTC, datetime
+from types import ModuleType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from billing_service.adapters.db.database import Database
+from billing_service.adapters.db.repositories import summaries
 from billing_service.adapters.db.repositories.frames import BLOCK
 from billing_service.adapters.db.repositories.summaries import Stored
+from billing_service.domain import frame as frame_code
+from billing_service.domain import register
+from billing_service.domain import stretch as stretch_code
 from billing_service.domain.frame import NO_BOOT, Frame, Pilot
 from billing_service.domain.period import Source
 from billing_service.domain.stretch import stretches
@@ -37,6 +43,15 @@ async def stored(database: Database, frames: list[Frame]) -> list[Summary]:
         await uow.summaries.add("garage", "1-1", made)
         await uow.commit()
     return made
+
+
+def summed_up(frames: list[Frame]) -> list[Summary]:
+    """Return summaries of frames between which no other one is stored yet, as metering makes them."""
+    summing = Summing()
+    for stretch, _ in stretches(frames):
+        summing.add(stretch)
+    summing.close()
+    return summing.take_done()
 
 
 async def way(
@@ -99,12 +114,8 @@ async def test_a_frame_in_between_voids_a_summary(
     database: Database, session: str | None
 ) -> None:
     """Whichever session it names: what was stored between its ends is not what it says."""
-    summing = Summing()
     frames = [frame(seq) for seq in range(100) if seq != 50]
-    for stretch, _ in stretches(frames):
-        summing.add(stretch)
-    summing.close()
-    (made,) = summing.take_done()
+    (made,) = summed_up(frames)
     async with database.write() as uow:
         await uow.frames.add(frames, NOW)
         await uow.summaries.add("garage", "1-1", [made])
@@ -144,6 +155,17 @@ async def test_frames_without_counters_are_read(database: Database) -> None:
     assert await way(database, (NO_BOOT, T0 + 50)) == [
         Span((NO_BOOT, T0 + 50), (1, -1)), made, Span((1, 99)),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("code", [frame_code, register, stretch_code, summaries])
+def test_other_code_makes_other_summaries(
+    code: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever part of it an upgrade changes: what a register may rise by, how it is stored."""
+    before = summaries._code()
+    read = inspect.getsource
+    monkeypatch.setattr(inspect, "getsource", lambda of: read(of) + "#" * (of is code))
+    assert summaries._code.__wrapped__() != before
 
 
 KEYS = st.tuples(st.integers(0, 3), st.integers(0, 3 * BLOCK))

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import sys
 import zlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
@@ -24,7 +25,7 @@ from sqlalchemy import (
 from billing_service.adapters.db.repositories.base import Repository
 from billing_service.adapters.db.repositories.frames import BLOCK, PILOTS, SOURCES
 from billing_service.adapters.db.tables import frame_blocks, frame_summaries, frames
-from billing_service.domain import frame, stretch
+from billing_service.domain import frame, register, stretch
 from billing_service.domain.frame import NO_BOOT, Frame, Key
 from billing_service.domain.stretch import Extremes, Stretch
 from billing_service.domain.summary import Summary
@@ -243,14 +244,14 @@ def _frame(station_id: str, session: str, boot: int, plain: list[Any]) -> Frame:
         current,
         power,
         source,
-        register,
+        total,
         solar,
         grid,
         pilot,
         synced,
     ) = plain
     return Frame(
-        station_id, boot, seq, at_ms, voltage, current, power, SOURCES[source], register, solar,
+        station_id, boot, seq, at_ms, voltage, current, power, SOURCES[source], total, solar,
         grid, PILOTS[pilot], session, bool(synced),
     )  # fmt: skip
 
@@ -259,6 +260,6 @@ def _frame(station_id: str, session: str, boot: int, plain: list[Any]) -> Frame:
 def _code() -> str:
     """Return which code tells stretches: what other code has told is not gone by."""
     digest = sha256()
-    for module in (frame, stretch):
+    for module in (frame, register, stretch, sys.modules[__name__]):
         digest.update(inspect.getsource(module).encode())
     return digest.hexdigest()[:16]
