@@ -16,7 +16,7 @@ from billing_service.adapters.db.repositories.frames import FrameRepository
 from billing_service.adapters.db.tables import frame_summaries
 from billing_service.domain.frame import Frame, Key, SessionEvent
 from billing_service.domain.period import ChargingPeriod, Source
-from billing_service.domain.session import Session, SessionStatus
+from billing_service.domain.session import Session, SessionFlag, SessionStatus
 from billing_service.services.ingest import Batch
 from billing_service.services.retention import Maintenance
 from tests.databases import KINDS
@@ -256,6 +256,24 @@ async def test_what_the_rules_do_not_take_is_read(
         await connection.execute(frame_summaries.delete())
     await site.receive(events=[replace(END, reason="once more", at_ms=END.at_ms + 1)])
     assert (await outcome(site))[1] == expected[1]
+
+
+async def test_much_that_the_rules_do_not_take_is_read_at_once(
+    site: Site, reads: list[Read]
+) -> None:
+    """Every rise is too steep for a rating: one query for each summary, not for each stretch."""
+    await site.receive(HOUR, [STARTED])
+    async with site.database.write() as uow:
+        station = await uow.stations.get(STATION)
+        assert station is not None
+        await uow.stations.set_up(replace(station, max_power_w=2000))
+        await uow.commit()
+    reads.clear()
+    await site.receive(events=[END])
+    assert [number for _, _, number in reads if number] == [89, 89, 89, 89]
+    session = await site.session()
+    assert session.frames == len(HOUR)
+    assert SessionFlag.REGISTER_OUTLIER in session.flags
 
 
 async def test_an_upload_is_summed_up_as_it_is_stored(

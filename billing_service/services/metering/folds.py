@@ -196,10 +196,12 @@ async def _folded_in(
         summing.close()
         for stretch in part.stretches:
             if not meter.take(stretch):
+                # What one is declined for, the next ones mostly are too: one query for them all.
                 async for frames in uow.frames.parts_of_session(
-                    station_id, name, after=stretch.first.key, until=stretch.last.key
+                    station_id, name, after=stretch.first.key, until=part.last
                 ):
                     meter.extend(frames)
+                break
         yield [part.stretches[-1].last]
 
 
