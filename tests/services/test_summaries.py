@@ -276,6 +276,24 @@ async def test_much_that_the_rules_do_not_take_is_read_at_once(
     assert SessionFlag.REGISTER_OUTLIER in session.flags
 
 
+async def test_a_corrected_session_is_metered_with_all_that_came_late(
+    site: Site,
+) -> None:
+    """A fold of it may still be kept, from before another process ended it."""
+    await site.receive(HOUR[:100] + HOUR[110:200], [STARTED])
+    before = site.metering
+    site.restart()
+    await site.receive(events=[END])
+    ended = await site.session()
+    await site.ingest.store(Batch(frames=HOUR[100:110]))
+    async with site.database.write() as uow:
+        # Of a session that is billed, metering notes no more than that something came.
+        await uow.marks.take(STATION)
+        await before.meter_again(uow, ended, (HOUR[100].at_ms, HOUR[109].at_ms))
+        await uow.commit()
+    assert (await site.session()).frames == 200
+
+
 async def test_an_upload_is_summed_up_as_it_is_stored(
     site: Site, reads: list[Read]
 ) -> None:

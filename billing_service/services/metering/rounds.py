@@ -142,6 +142,8 @@ class Metering:
         """
         station = await uow.stations.get(session.station_id)
         assert station is not None
+        # What came late was noted, perhaps by another process, and is in no fold that is kept.
+        self._folds.forget(session.id)
         try:
             if SessionFlag.INFERRED in session.flags:
                 mark = mark_of_unnamed(station.id, late)
