@@ -1,15 +1,17 @@
 """Summaries in the database: which of them still stand for all that was stored."""
 
+import asyncio
 import inspect
 from copy import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing_service.adapters.db.database import Database
+from billing_service.adapters.db.database import Database, SqlUnitOfWork
 from billing_service.adapters.db.repositories import summaries
 from billing_service.adapters.db.repositories.frames import BLOCK
 from billing_service.adapters.db.repositories.summaries import Stored
@@ -21,6 +23,7 @@ from billing_service.domain.period import Source
 from billing_service.domain.stretch import stretches
 from billing_service.domain.summary import Summary, Summing, summaries_of
 from billing_service.services.ports import Span
+from tests.databases import open_database
 
 T0 = 1_795_420_800_000
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
@@ -141,6 +144,30 @@ async def test_what_overlaps_is_replaced(database: Database) -> None:
         await uow.commit()
     begin, rest = Span((1, -1), (1, 49)), Span((2, 99))
     assert await way(database) == [begin, wide, Span((1, 249), (2, -1)), other, rest]
+
+
+@pytest.mark.asyncio
+async def test_upload_and_metering_never_wait_for_each_other(tmp_path: Path) -> None:
+    """An upload fills holes of two sessions while metering sums both up, the other way round."""
+    wide = summed_up([frame(s) for s in range(200) if s not in range(50, 120)])
+    filling = summaries_of([frame(s) for s in range(50, 120)])
+    async with open_database("postgresql", tmp_path) as database:
+        async with database.write() as uow:
+            await uow.summaries.add("garage", "1-1", wide)
+            await uow.summaries.add("garage", "1-2", wide)
+            await uow.commit()
+
+        async def added(uow: SqlUnitOfWork, session: str, made: list[Summary]) -> None:
+            await uow.summaries.add("garage", session, made)
+            await uow.commit()
+
+        async with database.write() as metering, database.write() as ingest:
+            await metering.summaries.add("garage", "1-1", wide)
+            await ingest.summaries.add("garage", "1-2", filling)
+            # Were both to wait for the other, PostgreSQL would refuse one of them.
+            await asyncio.gather(
+                added(metering, "1-2", wide), added(ingest, "1-1", filling)
+            )
 
 
 @pytest.mark.asyncio

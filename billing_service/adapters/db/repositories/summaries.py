@@ -13,10 +13,8 @@ from typing import Any
 from sqlalchemy import (
     Row,
     Tuple,
-    and_,
     bindparam,
     delete,
-    insert,
     literal,
     select,
     tuple_,
@@ -32,12 +30,21 @@ from billing_service.domain.summary import Summary
 from billing_service.services.ports import Span
 
 _table = frame_summaries.c
-_OVERLAPS = and_(
-    _table.station_id == bindparam("of_station"),
-    _table.session == bindparam("of_session"),
-    _table.boot == bindparam("of_boot"),
-    _table.first_seq <= bindparam("until_seq"),
-    _table.last_seq >= bindparam("from_seq"),
+_key = tuple_(*frame_summaries.primary_key)
+_DELETE_OVERLAPS = delete(frame_summaries).where(
+    _key.in_(
+        select(*frame_summaries.primary_key)
+        .where(
+            _table.station_id == bindparam("of_station"),
+            _table.session == bindparam("of_session"),
+            _table.boot == bindparam("of_boot"),
+            _table.first_seq <= bindparam("until_seq"),
+            _table.last_seq >= bindparam("from_seq"),
+        )
+        # What another transaction replaces just now is left to it: ingest and metering, each with
+        # several sessions, would wait for each other.
+        .with_for_update(skip_locked=True)
+    )
 )
 
 
@@ -111,10 +118,20 @@ class SummaryRepository(Repository):
             }
             for each in values
         ]
+        await self._connection.execute(_DELETE_OVERLAPS, overlaps)
+        # Left to one that fails then, the one before is still there.
+        new = self._insert(frame_summaries)
+        replaced = {
+            column.name: new.excluded[column.name]
+            for column in frame_summaries.c
+            if not column.primary_key
+        }
         await self._connection.execute(
-            delete(frame_summaries).where(_OVERLAPS), overlaps
+            new.on_conflict_do_update(
+                index_elements=[*frame_summaries.primary_key], set_=replaced
+            ),
+            values,
         )
-        await self._connection.execute(insert(frame_summaries), values)
 
     async def _first_frame(
         self, station_id: str, station_session: str, after: Key | None
