@@ -403,3 +403,35 @@ async def test_frames_that_come_late_with_the_end_are_not_hidden_by_it(
     assert session.status is SessionStatus.COMPLETED
     assert session.energy_wh == 100
     assert session.integrated_wh == 100
+
+
+async def test_a_session_without_events_costs_what_held_when_it_began(
+    site: Site,
+) -> None:
+    """Frames that come days late, with no event: the tariff of their time, not of today."""
+    async with site.database.write() as uow:
+        later = replace(
+            TARIFF, version=2, valid_from=site.now - timedelta(hours=1), name="New"
+        )
+        await uow.tariffs.add(later)
+        await uow.commit()
+    await site.receive([frame(seq) for seq in range(5)])
+    session = await site.session()
+    assert session.tariff is not None
+    assert session.tariff.version == 1
+
+
+async def test_a_start_that_a_backlog_tells_brings_its_tariff(site: Site) -> None:
+    """A station that was offline when its session began: the price of then, not of its return."""
+    async with site.database.write() as uow:
+        changed = replace(TARIFF, version=2, valid_from=T0 + timedelta(seconds=55))
+        await uow.tariffs.add(changed)
+        await uow.commit()
+    await site.receive([frame(seq) for seq in range(6, 10)])
+    heard = await site.session()
+    assert heard.tariff is not None
+    assert heard.tariff.version == 2
+    await site.receive([frame(seq) for seq in range(6)])
+    session = await site.session()
+    assert session.tariff is not None
+    assert (session.started_at, session.tariff.version) == (T0, 1)

@@ -20,7 +20,7 @@ from billing_service.domain.session import Session, SessionFlag, SessionStatus
 from billing_service.services.ingest import Batch
 from billing_service.services.retention import Maintenance
 from tests.databases import KINDS
-from tests.services.site import STATION, TARIFF, Site, open_site
+from tests.services.site import STATION, Site, open_site
 from tests.services.test_metering import ENDED, STARTED, frame
 
 pytestmark = pytest.mark.asyncio
@@ -380,19 +380,3 @@ async def test_summaries_go_with_the_frames(site: Site) -> None:
         site.database.write, site.clock, keep=timedelta(days=30)
     ).run_once()
     assert await kept(site) == []
-
-
-async def test_a_session_without_events_costs_what_held_when_it_began(
-    site: Site,
-) -> None:
-    """Frames that come days late, with no event: the tariff of their time, not of today."""
-    async with site.database.write() as uow:
-        later = replace(
-            TARIFF, version=2, valid_from=site.now - timedelta(hours=1), name="New"
-        )
-        await uow.tariffs.add(later)
-        await uow.commit()
-    await site.receive([frame(seq) for seq in range(5)])
-    session = await site.session()
-    assert session.tariff is not None
-    assert session.tariff.version == 1

@@ -101,8 +101,8 @@ class Folds:
         told = running.meter.last_key if running else None
         folded = await self._folded(uow, station, session, events, new, told)
         if folded.session.started_at != session.started_at:
-            # A tariff counts its hours from the start, which the frames have told only now.
-            session = replace(session, started_at=folded.session.started_at)
+            # The start, which is told only now, says which tariff holds, and from when it counts.
+            session = await _started(uow, session, folded.session.started_at)
             folded = await self._folded(uow, station, session, events, None, told)
         return folded
 
@@ -176,6 +176,14 @@ class Folds:
             kept = _alike(stored, metered.periods)
             await uow.sessions.save_periods(session.id, metered.periods, kept=kept)
             running.periods, running.saved_at = metered.periods, now
+
+
+async def _started(uow: UnitOfWork, session: Session, at: datetime) -> Session:
+    """Return a session that began then, with the tariff of that time if there was one."""
+    tariff = await uow.tariffs.in_force(
+        at, station_id=session.station_id, user_id=session.user_id
+    )
+    return replace(session, started_at=at, tariff=tariff or session.tariff)
 
 
 async def _folded_in(
