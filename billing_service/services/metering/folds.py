@@ -103,7 +103,9 @@ class Folds:
         if folded.session.started_at != session.started_at:
             # The start, which is told only now, says which tariff holds, and from when it counts.
             session = await _started(uow, session, folded.session.started_at)
-            folded = await self._folded(uow, station, session, events, None, told)
+            basis = basis_of(self._settings, station, session, start_of(events))
+            if basis != folded.running.basis:
+                folded = await self._folded(uow, station, session, events, None, told)
         return folded
 
     async def _folded(

@@ -69,10 +69,19 @@ def basis_of(
         rules.max_gap_ms,
         rules.max_power_mw,
         station.time_zone,
-        to_ms(session.started_at),
+        to_ms(session.started_at) if _counts_from_the_start(tariff) else None,
         None if tariff is None else (tariff.id, tariff.version),
         started,
     ))  # fmt: skip
+
+
+def _counts_from_the_start(tariff: Tariff | None) -> bool:
+    """Return whether a tariff's prices change so and so long after the start."""
+    return any(
+        element.restrictions.min_duration is not None
+        or element.restrictions.max_duration is not None
+        for element in (tariff.elements if tariff else ())
+    )
 
 
 class _Boundaries:
