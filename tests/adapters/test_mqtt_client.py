@@ -70,6 +70,28 @@ async def test_no_more_than_the_window_waits_for_us(tmp_path: Path) -> None:
         ]
 
 
+async def test_the_window_holds_when_much_has_queued_up(tmp_path: Path) -> None:
+    """A broker that answers one acknowledgement with a flood is read as fast as it is taken."""
+    async with mosquitto(tmp_path) as broker, reader(broker) as client:
+        await client.subscribe(TOPIC, qos=1)
+        async with station_at(broker) as station:
+            await asyncio.gather(
+                *(station.publish(TOPIC, str(n), qos=1) for n in range(500))
+            )
+        taken: list[bytes | None] = []
+        most = 0
+        while len(taken) < 500:
+            batch = await read(client, 5)
+            for message in batch:
+                client.acknowledge(message)
+                taken.append(message.payload)
+            # The broker has time for what it must not do.
+            await asyncio.sleep(0.02)
+            most = max(most, client._queue.qsize())
+        assert taken == [b"%d" % n for n in range(500)]
+        assert most <= 11
+
+
 async def test_a_batch_ends_with_its_bytes(tmp_path: Path) -> None:
     """Backlogs are large: a few of them are a batch, and none is left behind."""
     async with mosquitto(tmp_path) as broker, reader(broker) as client:

@@ -3,9 +3,10 @@
 import asyncio
 import ssl
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 import aiomqtt
+from paho.mqtt import client as paho
 from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -52,6 +53,7 @@ class Broker:
             if self.tls
             else None,
             keepalive=30,
+            window=window,
         )
 
 
@@ -62,11 +64,22 @@ class AcknowledgingClient(aiomqtt.Client):
     not stored yet would be lost with the process. paho can leave it to its caller, and aiomqtt
     keeps paho's client in a private attribute: the reach below is tested against a real broker
     (``tests/adapters/test_mqtt_client.py``), so that a change of the library shows there.
+
+    When more wait than the window allows nothing is read from the socket until they are fewer:
+    Mosquitto 2.0.11 keeps to Receive Maximum only until something queues up at the broker, and
+    then answers each acknowledgement with a whole window more.
     """
+
+    def __init__(self, *arguments: Any, window: int, **more: Any) -> None:
+        """Prepare as aiomqtt does; ``window`` is the Receive Maximum."""
+        super().__init__(*arguments, **more)
+        self._window = window
+        self._paused = False
 
     async def __aenter__(self) -> Self:
         """Connect. Raises aiomqtt.MqttError."""
         self._client.manual_ack_set(True)
+        self._paused = False
         return await super().__aenter__()
 
     def acknowledge(self, message: aiomqtt.Message) -> None:
@@ -85,6 +98,8 @@ class AcknowledgingClient(aiomqtt.Client):
         At most ``most``, and no more once they have ``most_bytes``; after the first, none is
         waited for longer than ``linger_s``. Raises aiomqtt.MqttError when the connection is lost.
         """
+        if self._paused and self._queue.qsize() < self._window:
+            self._read_on()
         messages = [await anext(self.messages)]
         size = len(messages[0].payload)
         lingered = False
@@ -98,3 +113,33 @@ class AcknowledgingClient(aiomqtt.Client):
                 lingered = True
                 await asyncio.sleep(linger_s)
         return messages
+
+    def _on_message(
+        self, client: paho.Client, userdata: Any, message: paho.MQTTMessage
+    ) -> None:
+        super()._on_message(client, userdata, message)
+        sock = self._client.socket()
+        if sock is not None and self._queue.qsize() > self._window:
+            self._paused = True
+            self._loop.remove_reader(sock.fileno())
+
+    def _read_on(self) -> None:
+        self._paused = False
+        sock = self._client.socket()
+        if sock is not None:
+            self._loop.add_reader(sock.fileno(), self._read)
+            # What TLS has decrypted already makes the socket readable no more.
+            self._loop.call_soon(self._read)
+
+    def _read(self) -> None:
+        """Read as aiomqtt does."""
+        sock = self._client.socket()
+        while sock is not None and not self._paused:
+            try:
+                self._client.loop_read()
+            except Exception as error:  # noqa: BLE001 - as aiomqtt: the connection is gone
+                if not self._disconnected.done():
+                    self._disconnected.set_exception(error)
+                return
+            if not (isinstance(sock, ssl.SSLSocket) and sock.pending()):
+                return

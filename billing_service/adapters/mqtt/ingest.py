@@ -27,8 +27,8 @@ BATCH = 500
 BATCH_BYTES = 2 * 1024 * 1024
 """A backlog of 500 frames is one message: few of those are a batch."""
 
-WINDOW = 2 * BATCH
-"""Messages that wait for our acknowledgement: one batch is received while one is stored."""
+WINDOW = 4 * BATCH
+"""Messages that wait for our acknowledgement: some are received while a batch is stored."""
 
 LINGER_S = 0.005
 BUSY_LINGER_S = 0.05
