@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from billing_service.api.application import create_api
 from billing_service.api.deps import Services
+from billing_service.app.heap import set_start_up_aside
 from billing_service.app.lifespan import running
 from billing_service.app.wiring import utc_now
 from billing_service.settings import Settings
@@ -56,6 +57,7 @@ async def _serve(
                 timeout_graceful_shutdown=SHUTDOWN_WITHIN_S,
             )
         )
+        set_start_up_aside()
         with _signals(server):
             await server.serve([bound])
 

@@ -11,6 +11,7 @@ from billing_service.adapters.db.leases import KEEPING, PostgresLeases
 from billing_service.adapters.db.live import PostgresLiveBus
 from billing_service.adapters.mqtt import Keeper, MqttIngest
 from billing_service.app.background import kept_up, stop
+from billing_service.app.heap import set_start_up_aside
 from billing_service.app.wiring import (
     meter_loop,
     mqtt_client_id,
@@ -66,6 +67,7 @@ async def work(settings: Settings, name: str, clock: Clock = utc_now) -> None:
             stack.push_async_callback(stop, asyncio.create_task(kept_up(part, run)))
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, ended.set)
+        set_start_up_aside()
         await ended.wait()
 
 
