@@ -19,6 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from billing_service.adapters.db import Database
+from billing_service.adapters.db.database import WRITES
 from billing_service.adapters.db.repositories.frame_rows import COLUMNS
 from billing_service.app import utc_now
 from scripts.benchmarks.frames import messages
@@ -137,10 +138,12 @@ def _held(programs: Sequence[Program]) -> Iterator[None]:
 async def _until(database: Database, frames: int) -> tuple[float, int]:
     """Wait until so many rows are committed; return when, and how many."""
     loop = asyncio.get_running_loop()
+    # One that writes would wait for the service, and the service for it.
+    reading = database.engine.execution_options(**{WRITES: False})
     async with asyncio.timeout(WITHIN_S):
         while True:
             try:
-                async with database.engine.connect() as connection:
+                async with reading.connect() as connection:
                     rows = int(
                         await connection.scalar(text("SELECT count(*) FROM frames"))
                     )
