@@ -92,6 +92,27 @@ async def test_the_window_holds_when_much_has_queued_up(tmp_path: Path) -> None:
         assert most <= 11
 
 
+async def test_who_reads_one_by_one_gets_all_of_a_flood(tmp_path: Path) -> None:
+    """Results of commands are read without batches: reading goes on for them, too."""
+    async with mosquitto(tmp_path) as broker, reader(broker) as client:
+        await client.subscribe(TOPIC, qos=1)
+        async with station_at(broker) as station:
+            await asyncio.gather(
+                *(station.publish(TOPIC, str(n), qos=1) for n in range(500))
+            )
+        taken: list[object] = []
+        async with asyncio.timeout(20):
+            async for message in client.messages:
+                client.acknowledge(message)
+                taken.append(message.payload)
+                if len(taken) == 500:
+                    break
+                if len(taken) % 50 == 0:
+                    # The flood comes in while something else is done.
+                    await asyncio.sleep(0.05)
+        assert taken == [b"%d" % n for n in range(500)]
+
+
 async def test_a_batch_ends_with_its_bytes(tmp_path: Path) -> None:
     """Backlogs are large: a few of them are a batch, and none is left behind."""
     async with mosquitto(tmp_path) as broker, reader(broker) as client:

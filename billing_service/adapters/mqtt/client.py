@@ -84,6 +84,8 @@ class AcknowledgingClient(aiomqtt.Client):
 
     def acknowledge(self, message: aiomqtt.Message) -> None:
         """Tell the broker that a message is stored. Raises aiomqtt.MqttError when disconnected."""
+        if self._paused and self._queue.qsize() < self._window:
+            self._read_on()
         if message.qos == 0:
             return
         code = self._client.ack(message.mid, message.qos)
@@ -98,8 +100,6 @@ class AcknowledgingClient(aiomqtt.Client):
         At most ``most``, and no more once they have ``most_bytes``; after the first, none is
         waited for longer than ``linger_s``. Raises aiomqtt.MqttError when the connection is lost.
         """
-        if self._paused and self._queue.qsize() < self._window:
-            self._read_on()
         messages = [await anext(self.messages)]
         size = len(messages[0].payload)
         lingered = False
