@@ -15,6 +15,7 @@ from billing_service.domain.frame import NO_BOOT, EventType, Frame, Pilot, Sessi
 from billing_service.domain.period import Source
 from billing_service.domain.session import Session, SessionFlag, SessionStatus
 from billing_service.domain.tariff import Restrictions
+from billing_service.domain.tariff_choice import Assignment
 from billing_service.services.metering import ENDED_BY_ADMIN
 from billing_service.services.ports import Role, User
 from tests.databases import KINDS
@@ -435,3 +436,21 @@ async def test_a_start_that_a_backlog_tells_brings_its_tariff(site: Site) -> Non
     session = await site.session()
     assert session.tariff is not None
     assert (session.started_at, session.tariff.version) == (T0, 1)
+
+
+async def test_a_frozen_tariff_stays_when_only_the_start_moves(site: Site) -> None:
+    """Assigned to others meanwhile: a first reading that comes late brings no other price."""
+    await site.receive([frame(seq) for seq in range(1, 5)])
+    async with site.database.write() as uow:
+        await uow.users.add(
+            User(id="u1", name="driver", role=Role.USER, password_hash="x")
+        )
+        await uow.tariffs.save_assignment(
+            Assignment(id="a", tariff_id=TARIFF.id, user_id="u1")
+        )
+        await uow.tariffs.add(replace(TARIFF, id="other", name="Other"))
+        await uow.commit()
+    await site.receive([frame(0)])
+    session = await site.session()
+    assert session.tariff is not None
+    assert (session.started_at, session.tariff.id) == (T0, TARIFF.id)

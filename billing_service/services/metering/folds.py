@@ -181,11 +181,16 @@ class Folds:
 
 
 async def _started(uow: UnitOfWork, session: Session, at: datetime) -> Session:
-    """Return a session that began then, with the tariff of that time if there was one."""
-    tariff = await uow.tariffs.in_force(
-        at, station_id=session.station_id, user_id=session.user_id
-    )
-    return replace(session, started_at=at, tariff=tariff or session.tariff)
+    """Return a session that began then, with the tariff of that time if that was another one."""
+    held, holds = [
+        await uow.tariffs.in_force(
+            each, station_id=session.station_id, user_id=session.user_id
+        )
+        for each in (session.started_at, at)
+    ]
+    # What has changed since for other reasons, such as the driver's group, changes nothing here.
+    tariff = session.tariff if holds is None or holds == held else holds
+    return replace(session, started_at=at, tariff=tariff)
 
 
 async def _folded_in(
