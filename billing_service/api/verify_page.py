@@ -1,5 +1,6 @@
 """The page that a bill's QR code leads to: without scripts, names nobody, fits a phone."""
 
+import re
 from dataclasses import dataclass
 from html import escape
 
@@ -197,6 +198,9 @@ LANGUAGES = {"en": _ENGLISH, "fr": _FRENCH, "de": _GERMAN}
 _MARKS = {Outcome.PROVEN: "✓", Outcome.NOT_PROVEN: "–", Outcome.FAILED: "✗"}
 
 
+_TYPED = re.compile("`([^`]+)`")
+
+
 def language_of(lang: str, accept_language: str, bill_locale: str) -> str:
     """Return one of LANGUAGES: as asked for, or the browser's, or the bill's, or English."""
     wanted = [lang, *_by_preference(accept_language), bill_locale]
@@ -217,6 +221,11 @@ def _by_preference(accept_language: str) -> list[str]:
         if 0 < weight <= 1:
             weighted.append((-weight, tag))
     return [tag for _, tag in sorted(weighted, key=lambda each: each[0])]
+
+
+def _marked(text: str) -> str:
+    """Return a sentence as HTML; what is to be typed stands between backticks in it."""
+    return _TYPED.sub(r"<code>\1</code>", escape(text))
 
 
 def page(verdict: Verdict, language: str) -> str:
@@ -279,7 +288,7 @@ def _item(check: Check, words: Words) -> str:
     text = " ".join(_sentence(each, words) for each in check.said)
     return (
         f'<li class="{check.outcome}"><b>{_MARKS[check.outcome]} '
-        f"{words.outcomes[check.outcome]}</b> {escape(text)}</li>"
+        f"{words.outcomes[check.outcome]}</b> {_marked(text)}</li>"
     )
 
 
