@@ -14,7 +14,7 @@ from billing_service import app as service
 from billing_service.adapters.db import migrate
 from billing_service.adapters.mqtt.access import LISTENER_FILE, write_access
 from billing_service.adapters.wire import is_station_id
-from billing_service.api.station_schemas import LogReportOut
+from billing_service.api.schemas.stations import LogReportOut
 from billing_service.cli.console import fail, run, settings
 from billing_service.services.audit import Console
 from billing_service.services.ports import Role, StationAccess, Viewer

@@ -7,7 +7,7 @@ from pydantic import AwareDatetime
 
 from billing_service import patterns
 from billing_service.api.deps import AdminActor, Limit, Offset, ServicesDep
-from billing_service.api.schemas import AuditEntryOut, AuditPage
+from billing_service.api.schemas.records import AuditEntryOut, AuditPage
 from billing_service.services.ports import AuditQuery
 
 router = APIRouter(prefix="/audit", tags=["audit"])

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Form, Request
 from pydantic import BaseModel, Field
 
 from billing_service.api.deps import CurrentActor, ServicesDep, address_of
-from billing_service.api.schemas import SignInOut, TokenOut
+from billing_service.api.schemas.people import SignInOut, TokenOut
 from billing_service.domain.errors import InvalidInput
 
 router = APIRouter(prefix="/auth", tags=["auth"])

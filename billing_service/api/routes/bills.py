@@ -8,13 +8,6 @@ from fastapi import APIRouter, Path, Response
 from fastapi.responses import JSONResponse
 
 from billing_service import patterns
-from billing_service.api.bill_schemas import (
-    BillPage,
-    CreditIn,
-    MonthIn,
-    MonthOut,
-    PaidIn,
-)
 from billing_service.api.deps import (
     AdminActor,
     CurrentActor,
@@ -24,7 +17,14 @@ from billing_service.api.deps import (
     ServicesDep,
 )
 from billing_service.api.documents import PDF, Accept, Format, pdf, wants_pdf
-from billing_service.api.schemas import BillOut
+from billing_service.api.schemas.billing import (
+    BillPage,
+    CreditIn,
+    MonthIn,
+    MonthOut,
+    PaidIn,
+)
+from billing_service.api.schemas.bills import BillOut
 from billing_service.domain.bill import BillKind, BillStatus
 from billing_service.services.ports import BillQuery
 

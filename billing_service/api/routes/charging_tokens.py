@@ -5,7 +5,11 @@ from http import HTTPStatus
 from fastapi import APIRouter
 
 from billing_service.api.deps import AdminActor, ServicesDep, TokenUid
-from billing_service.api.station_schemas import TokenIn, TokenOut, TokenPatch
+from billing_service.api.schemas.stations import (
+    ChargingTokenIn,
+    ChargingTokenOut,
+    ChargingTokenPatch,
+)
 from billing_service.services.charging_tokens import TokenChanges
 from billing_service.services.users import UNSET
 
@@ -13,17 +17,18 @@ router = APIRouter(prefix="/tokens", tags=["tokens"])
 
 
 @router.get("/")
-async def list_tokens(_: AdminActor, services: ServicesDep) -> list[TokenOut]:
+async def list_tokens(_: AdminActor, services: ServicesDep) -> list[ChargingTokenOut]:
     """Return all tokens, by uid."""
     return [
-        TokenOut.model_validate(token) for token in await services.charging_tokens.all()
+        ChargingTokenOut.model_validate(token)
+        for token in await services.charging_tokens.all()
     ]
 
 
 @router.post("/", status_code=HTTPStatus.CREATED)
 async def add_token(
-    actor: AdminActor, services: ServicesDep, body: TokenIn
-) -> TokenOut:
+    actor: AdminActor, services: ServicesDep, body: ChargingTokenIn
+) -> ChargingTokenOut:
     """Give a user a token: sessions that it starts are theirs.
 
     So are those it has started already that are nobody's and not billed.
@@ -36,19 +41,21 @@ async def add_token(
         visual_number=body.visual_number,
         valid=body.valid,
     )
-    return TokenOut.model_validate(token)
+    return ChargingTokenOut.model_validate(token)
 
 
 @router.get("/{uid}")
-async def get_token(_: AdminActor, services: ServicesDep, uid: TokenUid) -> TokenOut:
+async def get_token(
+    _: AdminActor, services: ServicesDep, uid: TokenUid
+) -> ChargingTokenOut:
     """Return one token, whatever the case of its uid."""
-    return TokenOut.model_validate(await services.charging_tokens.get(uid))
+    return ChargingTokenOut.model_validate(await services.charging_tokens.get(uid))
 
 
 @router.patch("/{uid}")
 async def change_token(
-    actor: AdminActor, services: ServicesDep, uid: TokenUid, body: TokenPatch
-) -> TokenOut:
+    actor: AdminActor, services: ServicesDep, uid: TokenUid, body: ChargingTokenPatch
+) -> ChargingTokenOut:
     """Block a token, or give it to another user; sessions keep the drivers they have."""
     token = await services.charging_tokens.change(
         actor,
@@ -59,7 +66,7 @@ async def change_token(
             valid=UNSET if body.valid is None else body.valid,
         ),
     )
-    return TokenOut.model_validate(token)
+    return ChargingTokenOut.model_validate(token)
 
 
 @router.delete("/{uid}", status_code=HTTPStatus.NO_CONTENT)

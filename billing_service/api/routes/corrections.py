@@ -5,13 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from billing_service import patterns
-from billing_service.api.bill_schemas import (
+from billing_service.api.deps import AdminActor, Limit, Offset, ServicesDep
+from billing_service.api.schemas.billing import (
     CorrectionDetailOut,
     CorrectionOut,
     CorrectionPage,
     DismissIn,
 )
-from billing_service.api.deps import AdminActor, Limit, Offset, ServicesDep
 from billing_service.domain.correction import CorrectionStatus
 
 router = APIRouter(prefix="/corrections", tags=["bills"])

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from billing_service.api.bill_schemas import CustomerIn, CustomerOut
 from billing_service.api.deps import AdminActor, CurrentActor, ServicesDep, UserId
+from billing_service.api.schemas.billing import CustomerIn, CustomerOut
 
 router = APIRouter(prefix="/customers", tags=["bills"])
 

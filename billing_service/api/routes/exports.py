@@ -8,7 +8,8 @@ from pydantic import AwareDatetime
 
 from billing_service.api.deps import CurrentActor, ServicesDep
 from billing_service.api.exporting import CSV, Cell, as_csv, as_json
-from billing_service.api.schemas import BillOut, SessionOut
+from billing_service.api.schemas.bills import BillOut
+from billing_service.api.schemas.sessions import SessionOut
 from billing_service.domain.bill import BillRecord
 from billing_service.domain.session import Session
 

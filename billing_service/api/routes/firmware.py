@@ -10,7 +10,7 @@ from billing_service import patterns
 from billing_service.api.deps import AdminActor, ServicesDep, StationId
 from billing_service.api.errors import SILENT
 from billing_service.api.routes.logs import OCTETS, body_of
-from billing_service.api.station_schemas import FirmwareOut, UpdateIn, UpdateOut
+from billing_service.api.schemas.stations import FirmwareOut, UpdateIn, UpdateOut
 
 router = APIRouter(tags=["firmware"])
 

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 
 from billing_service.api.deps import ServicesDep
-from billing_service.api.schemas import HealthOut, ReadyOut
+from billing_service.api.schemas.health import HealthOut, ReadyOut
 
 router = APIRouter(tags=["health"])
 

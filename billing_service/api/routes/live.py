@@ -23,7 +23,12 @@ from billing_service.api.deps import (
     address_of,
     check_scope,
 )
-from billing_service.api.schemas import FrameOut, LiveOut, RunningCostOut, SessionOut
+from billing_service.api.schemas.sessions import (
+    FrameOut,
+    LiveOut,
+    RunningCostOut,
+    SessionOut,
+)
 from billing_service.domain.errors import (
     DomainError,
     NotAllowed,

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 
 from billing_service.api.deps import AdminActor, ServicesDep, StationId
 from billing_service.api.errors import problem, status_of
-from billing_service.api.station_schemas import LogReportOut
+from billing_service.api.schemas.stations import LogReportOut
 from billing_service.domain.errors import UploadRefused
 
 router = APIRouter(prefix="/stations", tags=["stations"])

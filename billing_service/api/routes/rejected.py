@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from billing_service.api.deps import AdminActor, Limit, Offset, ServicesDep
-from billing_service.api.schemas import RejectedOut, RejectedPage
+from billing_service.api.schemas.records import RejectedOut, RejectedPage
 
 router = APIRouter(prefix="/rejected", tags=["stations"])
 

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from fastapi import APIRouter
 
 from billing_service.api.deps import CurrentActor, ServicesDep, ServiceTokenId
-from billing_service.api.schemas import (
+from billing_service.api.schemas.people import (
     NewServiceTokenOut,
     ServiceTokenIn,
     ServiceTokenOut,

@@ -21,8 +21,8 @@ from billing_service.api.deps import (
 )
 from billing_service.api.documents import PDF, Accept, Format, pdf, wants_pdf
 from billing_service.api.errors import SILENT
-from billing_service.api.schemas import (
-    BillOut,
+from billing_service.api.schemas.bills import BillOut
+from billing_service.api.schemas.sessions import (
     SessionDetailOut,
     SessionIn,
     SessionOut,

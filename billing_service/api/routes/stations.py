@@ -11,7 +11,7 @@ from billing_service.api.deps import (
     ServicesDep,
     StationId,
 )
-from billing_service.api.station_schemas import (
+from billing_service.api.schemas.stations import (
     AccessIn,
     AccessOut,
     StationIn,

@@ -4,8 +4,8 @@ from http import HTTPStatus
 
 from fastapi import APIRouter
 
-from billing_service.api.bill_schemas import SupplierIn, SupplierOut
 from billing_service.api.deps import AdminActor, ServicesDep
+from billing_service.api.schemas.billing import SupplierIn, SupplierOut
 
 router = APIRouter(prefix="/supplier", tags=["bills"])
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path
 
 from billing_service import patterns
 from billing_service.api.deps import AdminActor, CurrentActor, ServicesDep, StationId
-from billing_service.api.tariff_schemas import AssignmentIn, AssignmentOut
+from billing_service.api.schemas.tariffs import AssignmentIn, AssignmentOut
 from billing_service.services.tariff_assignments import NewAssignment
 
 router = APIRouter(tags=["tariffs"])

@@ -18,8 +18,13 @@ from billing_service.api.deps import (
     TariffId,
     scope,
 )
-from billing_service.api.schemas import TariffSetOut, WarningOut
-from billing_service.api.tariff_schemas import PreviewOut, PriceSlotOut, PricesOut
+from billing_service.api.schemas.tariffs import (
+    PreviewOut,
+    PriceSlotOut,
+    PricesOut,
+    TariffSetOut,
+    WarningOut,
+)
 from billing_service.domain.errors import CdrInvalid, InvalidInput, TariffInvalid
 from billing_service.domain.tariff import Tariff
 from billing_service.services.audit import Actor

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from billing_service.api.deps import AdminActor, CurrentActor, ServicesDep, UserId
-from billing_service.api.schemas import (
+from billing_service.api.schemas.people import (
     OwnPasswordIn,
     PasswordIn,
     ProfileIn,

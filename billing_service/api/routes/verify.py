@@ -6,9 +6,9 @@ from fastapi import APIRouter, Header, Path, Query, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from billing_service import patterns
-from billing_service.api.bill_schemas import VerdictOut
 from billing_service.api.deps import ServicesDep
 from billing_service.api.documents import prefers
+from billing_service.api.schemas.billing import VerdictOut
 from billing_service.api.verify_page import language_of, page
 
 router = APIRouter(prefix="/verify", tags=["bills"])

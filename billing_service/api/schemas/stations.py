@@ -6,7 +6,8 @@ from typing import Annotated, Any, Self
 from pydantic import Field, field_validator
 
 from billing_service import patterns
-from billing_service.api.schemas import Group, In, Line, Out, TariffRef
+from billing_service.api.schemas.base import Group, In, Line, Out
+from billing_service.api.schemas.tariffs import TariffRef
 from billing_service.domain.tariff import Tariff
 from billing_service.services.ports import (
     Station,
@@ -135,7 +136,7 @@ _Uid = Annotated[
 ]
 
 
-class TokenIn(In):
+class ChargingTokenIn(In):
     """A token to give to a user (OCPI 2.2.1 Token)."""
 
     uid: _Uid
@@ -145,7 +146,7 @@ class TokenIn(In):
     valid: bool = True
 
 
-class TokenPatch(In):
+class ChargingTokenPatch(In):
     """What to change of a token; what is left out stays."""
 
     user_id: Annotated[str, Field(max_length=64)] | None = None
@@ -153,7 +154,7 @@ class TokenPatch(In):
     valid: bool | None = None
 
 
-class TokenOut(Out):
+class ChargingTokenOut(Out):
     """A token; one that is not ``valid`` is blocked."""
 
     uid: str

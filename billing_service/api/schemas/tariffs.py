@@ -1,14 +1,40 @@
-"""Tariffs, prices and previews as JSON."""
+"""Tariffs: which hold, what is odd about them, what they cost."""
 
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, Field
+from pydantic import (
+    AwareDatetime,
+    Field,
+)
 
 from billing_service import patterns
-from billing_service.api.schemas import Group, In, Number, Out, WarningOut
+from billing_service.api.schemas.base import Group, In, Number, Out
 from billing_service.domain.prices import PriceSlot
 from billing_service.domain.tariff import PriceComponent
+
+
+class TariffRef(Out):
+    """The version of a tariff that was frozen into a session."""
+
+    id: str
+    version: int
+    name: str
+
+
+class WarningOut(Out):
+    """What may be meant but is often a mistake."""
+
+    path: str
+    message: str
+
+
+class TariffSetOut(Out):
+    """A stored tariff as OCPI JSON."""
+
+    tariff: dict[str, Any]
+    new: bool
+    warnings: list[WarningOut]
 
 
 class PriceOut(Out):

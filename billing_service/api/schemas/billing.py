@@ -8,7 +8,8 @@ from babel import Locale, UnknownLocaleError
 from pydantic import AfterValidator, Field
 
 from billing_service import patterns
-from billing_service.api.schemas import BillOut, In, Line, Number, Out
+from billing_service.api.schemas.base import In, Line, Number, Out
+from billing_service.api.schemas.bills import BillOut
 from billing_service.domain.bill import BillKind, BillRecord, BillStatus
 from billing_service.domain.correction import CorrectionStatus
 from billing_service.services.corrections import CorrectionDetail

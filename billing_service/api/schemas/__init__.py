@@ -1,0 +1,1 @@
+"""What goes over the wire as JSON, a module a subject."""
