@@ -108,6 +108,15 @@ async def outcome(site: Site) -> tuple[Session, list[ChargingPeriod]]:
         return replace(session, id=""), await uow.sessions.periods(session.id)
 
 
+async def rate_anew(site: Site) -> None:
+    """Let an admin correct the station's rating."""
+    async with site.database.write() as uow:
+        station = await uow.stations.get(STATION)
+        assert station is not None
+        await uow.stations.set_up(replace(station, max_power_w=11_000))
+        await uow.commit()
+
+
 async def received_singly(site: Site, frames: list[Frame]) -> None:
     """Let frames come as from a station that is online, ten at a time."""
     for at in range(0, len(frames), 10):
@@ -214,11 +223,7 @@ async def test_summaries_hold_under_other_rules(
 ) -> None:
     """Another rating or a better start asks for no frames; other code asks for all of them."""
     await site.receive(HOUR)
-    async with site.database.write() as uow:
-        station = await uow.stations.get(STATION)
-        assert station is not None
-        await uow.stations.set_up(replace(station, max_power_w=11_000))
-        await uow.commit()
+    await rate_anew(site)
     reads.clear()
     await site.receive(events=[STARTED])
     assert number_of(reads) == 0
@@ -239,11 +244,7 @@ async def test_what_the_rules_do_not_take_is_read(
         for each in HOUR
     ]
     await site.receive(leap, [STARTED, END])
-    async with site.database.write() as uow:
-        station = await uow.stations.get(STATION)
-        assert station is not None
-        await uow.stations.set_up(replace(station, max_power_w=11_000))
-        await uow.commit()
+    await rate_anew(site)
     reads.clear()
     site.restart()
     await site.receive(events=[replace(END, reason="again", at_ms=END.at_ms + 1)])
